@@ -1,0 +1,92 @@
+# Everyday commands. `make` alone lists them.
+#
+# Each command prepares its own environment in .venv once, from envs/constraints.txt; only python3
+# and make are needed.  Variables:
+#   PYTHON=python3.12       which Python builds .venv
+#   VENV=/elsewhere/env     another place for the environment
+#   USE_ACTIVE_ENV=1        use the environment that is active now, install nothing
+#   SNAKEMAKE_ARGS="..."    more arguments for snakemake in `make demo`
+#   PYTEST_ARGS="..."       more arguments for pytest in `make test`
+
+PYTHON ?= python3
+VENV ?= .venv
+SHELL := /bin/bash
+
+VERSIONS := $(shell cat pyproject.toml envs/constraints.txt | cksum | cut -d' ' -f1)
+ifdef USE_ACTIVE_ENV
+BIN :=
+RUN_ENV := active-env
+DEV_ENV := active-env
+else
+BIN := $(abspath $(VENV))/bin/
+RUN_ENV := $(VENV)/.ready-run-$(VERSIONS)
+DEV_ENV := $(VENV)/.ready-dev-$(VERSIONS)
+endif
+# Jobs find the same tools whether or not the environment is activated.
+export PATH := $(if $(BIN),$(abspath $(VENV))/bin:)$(PATH)
+
+.PHONY: help install demo test lint format test-slurm bench active-env clean-demo
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        run the whole workflow on miniature data; ends with the result page's path"
+	@echo "make test        run every test (those that need Slurm or real data say why they skip)"
+	@echo "make lint        check style, imports, workflow and generated files"
+	@echo "make format      rewrite Python and Snakemake files in the project's style"
+	@echo "make test-slurm  run only the tests that start a real Slurm on this machine"
+	@echo "make bench       race this project against its peers; minutes, prints tables"
+	@echo "make install     only prepare the environment in $(VENV)"
+	@sed -n 's/^#   /  /p' Makefile
+
+install: $(DEV_ENV)
+
+demo: $(RUN_ENV)
+	@"$(BIN)snakemake" --profile profiles/demo $(SNAKEMAKE_ARGS)
+	@echo "Result page: $(CURDIR)/results/demo/index.html"
+
+test: $(DEV_ENV)
+	"$(BIN)python" -m pytest $(PYTEST_ARGS)
+
+test-slurm: $(DEV_ENV)
+	"$(BIN)python" -m pytest -m slurm $(PYTEST_ARGS)
+
+lint: $(DEV_ENV)
+	"$(BIN)ruff" check .
+	"$(BIN)ruff" format --check .
+	"$(BIN)snakefmt" --check Snakefile workflow
+	PYTHONPATH=workflow "$(BIN)lint-imports"
+	PYTHONPATH=workflow "$(BIN)python" -m hearsay.settings --check
+	"$(BIN)snakemake" --lint --configfile config/demo.yaml
+
+format: $(DEV_ENV)
+	"$(BIN)ruff" check --fix .
+	"$(BIN)ruff" format .
+	"$(BIN)snakefmt" Snakefile workflow
+	PYTHONPATH=workflow "$(BIN)python" -m hearsay.settings --write
+
+bench: $(RUN_ENV)
+	"$(BIN)python" benchmarks/spectral.py
+
+active-env:
+	@python -c "import snakemake, torch, hearsay" || { \
+	  echo "USE_ACTIVE_ENV=1: the active environment lacks the packages above;" \
+	       "install them with: pip install -c envs/constraints.txt -e '.[dev]'" >&2; exit 1; }
+
+$(VENV)/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "hearsay needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -m venv "$(VENV)" || { rm -rf "$(VENV)"; \
+	  echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)," \
+	       "or name another with: make PYTHON=/path/to/python3" >&2; exit 1; }
+
+$(VENV)/.ready-run-$(VERSIONS): | $(VENV)/bin/python
+	@echo "Preparing $(VENV) (once; a few minutes)"
+	"$(BIN)python" -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e .
+	@rm -f "$(VENV)"/.ready-run-*; touch "$@"
+
+$(VENV)/.ready-dev-$(VERSIONS): $(VENV)/.ready-run-$(VERSIONS)
+	"$(BIN)python" -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e '.[dev]'
+	@rm -f "$(VENV)"/.ready-dev-*; touch "$@"
+
+clean-demo:
+	rm -rf results/demo logs/demo

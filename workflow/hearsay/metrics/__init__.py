@@ -1,0 +1,1 @@
+"""Scores of what the systems produce; knows no system."""

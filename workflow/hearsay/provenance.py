@@ -1,0 +1,344 @@
+"""Where a number comes from: code digests, run records, outputs that appear whole or not at all.
+
+Nothing here changes a number, so this module is left out of every code digest (`NOT_CODE`).
+"""
+
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent.parent
+
+# Settings reach a step as values in its params, and the others write records or messages: an edit
+# of them changes no number, and must not retrain anything.
+NOT_CODE = frozenset(
+    {"hearsay.settings", "hearsay.provenance", "hearsay.errors", "hearsay.step", "hearsay.config"}
+)
+
+VERSIONED = [
+    "hearsay",
+    "numpy",
+    "scipy",
+    "pandas",
+    "torch",
+    "safetensors",
+    "scikit-learn",
+    "lightning",
+    "matplotlib",
+    "snakemake",
+    "snakemake-executor-plugin-slurm",
+    "huggingface-hub",
+]
+
+
+# --- what reruns: digests over syntax trees -----------------------------------------------------
+
+
+def code_of(step: str, *files: str) -> str:
+    """Digest of everything in `hearsay` that `step` imports, directly or not.
+
+    Parameters
+    ----------
+    step : dotted module name, such as ``"hearsay.spectral.audit_model"``.
+    files : further files that the step reads from the repository (templates, tables of published
+        values), relative to its root; their bytes enter the digest.
+
+    Returns
+    -------
+    16 hexadecimal digits. Comments, docstrings, formatting, the places of files and the version of
+    Python do not matter; any change of a statement does.
+
+    Raises
+    ------
+    ValueError
+        for a step or file that does not exist, and for an import through a package's front
+        (``from hearsay.spectral import audit``), which would hide what is really used.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(import_closure(step) - NOT_CODE):
+        digest.update(f"{module}={_module_digest(_module_file(module))};".encode())
+    for name in sorted(files):
+        path = ROOT / name
+        if not path.is_file():
+            raise ValueError(f"code_of({step!r}): no file {name} in the repository")
+        digest.update(f"{name}={sha256_of(path)};".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def import_closure(module: str) -> frozenset[str]:
+    """Names of `module` and of all modules inside `hearsay` that importing it brings in."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        if _module_file(name) is None:
+            raise ValueError(f"no module {name} in {PACKAGE}")
+        seen.add(name)
+        # Importing a.b.c runs a and a.b first.
+        parents = name.split(".")[:-1]
+        waiting += [".".join(parents[:k]) for k in range(1, len(parents) + 1)]
+        waiting += _imports(name)
+    return frozenset(seen)
+
+
+@cache
+def _module_file(module: str) -> Path | None:
+    base = PACKAGE.joinpath(*module.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file() and module.split(".")[0] == "hearsay":
+            return path
+    return None
+
+
+def _imports(module: str) -> list[str]:
+    path = _module_file(module)
+    assert path is not None
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found: list[str] = []
+    for node in _without_type_checking(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.split(".")[0] == "hearsay"]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parts, base] if base else parts)
+            if base.split(".")[0] != "hearsay":
+                continue
+            for alias in node.names:
+                if _module_file(f"{base}.{alias.name}"):
+                    found.append(f"{base}.{alias.name}")
+                elif (file := _module_file(base)) and file.name == "__init__.py":
+                    raise ValueError(
+                        f"{module} imports {alias.name} through {base}; "
+                        "import it from the module that defines it, so that its code is tracked"
+                    )
+                else:
+                    found.append(base)
+    return found
+
+
+def _without_type_checking(tree: ast.Module) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
+            continue
+        yield node
+        waiting += ast.iter_child_nodes(node)
+
+
+@cache
+def _module_digest(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(_canonical(tree).encode()).hexdigest()
+
+
+def _canonical(node: Any) -> str:
+    """Text of a syntax tree that is the same for every Python that parses it alike."""
+    if isinstance(node, ast.AST):
+        fields = []
+        for name, value in ast.iter_fields(node):
+            if name == "body" and isinstance(
+                node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ):
+                value = value[1:] if ast.get_docstring(node, clean=False) is not None else value
+            # Newer versions of Python add empty fields; `kind` only tells u"" from "".
+            if value is None or value == [] or name in ("kind", "type_comment", "ctx"):
+                continue
+            fields.append(f"{name}={_canonical(value)}")
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    return f"{type(node).__name__}:{node!r}"
+
+
+# --- what survives: whole outputs or none ---------------------------------------------------------
+
+
+@contextlib.contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path in the folder of `path`; on success rename it there, else remove it.
+
+    The temporary name keeps the suffix, since many writers choose their format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """As `whole_file`, for a folder; an existing folder at `path` is replaced at the end."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` in one piece (UTF-8)."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file, or of a folder's files with their relative names."""
+    path = Path(path)
+    if path.is_dir():
+        listing = "".join(
+            f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n"
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        )
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# --- what a number is: run records ----------------------------------------------------------------
+
+
+class Run:
+    """One execution of a step; `write` leaves its record beside the step's results.
+
+    Parameters
+    ----------
+    step : dotted module name of the step.
+    settings : what the step was told, JSON-serialisable.
+    inputs : files and folders whose contents determine the result.
+    seed : the seed of everything random, if anything is.
+
+    Attributes
+    ----------
+    id : 12 hexadecimal digits over step, settings, code and inputs: equal runs have equal ids, on
+        every machine. Score rows carry it in their column ``run``.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        *,
+        settings: dict[str, Any],
+        inputs: Sequence[Path | str] = (),
+        seed: int | None = None,
+    ) -> None:
+        self._started = time.monotonic()
+        self.record: dict[str, Any] = {
+            "step": step,
+            "settings": settings,
+            "seed": seed,
+            "code": code_of(step),
+            "inputs": [
+                {"path": os.path.relpath(path), "sha256": sha256_of(path)} for path in inputs
+            ],
+        }
+        identity = {**self.record, "inputs": [i["sha256"] for i in self.record["inputs"]]}
+        text = json.dumps(identity, sort_keys=True)
+        self.id = hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def write(self, path: Path | str, **more: Any) -> None:
+        """Write the record as JSON; `more` adds facts, such as the backend that was chosen."""
+        record = {
+            "id": self.id,
+            **self.record,
+            **more,
+            "wall_seconds": round(time.monotonic() - self._started, 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **surroundings(),
+        }
+        write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def surroundings() -> dict[str, Any]:
+    """Git commit, package versions and hardware of this process; imports nothing heavy."""
+    return {
+        "commit": git_commit(),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "hardware": {
+            "host": socket.gethostname(),
+            "platform": platform.platform(),
+            "cpu": _cpu_name(),
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+            "gpu": _gpu_names(),
+        },
+    }
+
+
+def git_commit() -> str:
+    """Commit of the checkout this code runs from, ``-dirty`` if changed; else ``not in git``."""
+    try:
+        out = subprocess.run(
+            [
+                "git",
+                "-C",
+                str(ROOT),
+                "describe",
+                "--always",
+                "--abbrev=40",
+                "--dirty",
+                "--exclude=*",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "not in git"
+    return out.stdout.strip() if out.returncode == 0 else "not in git"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _gpu_names() -> list[str]:
+    torch = sys.modules.get("torch")  # a step that never imported torch used no GPU
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]

@@ -1,0 +1,79 @@
+"""Run one step of the workflow, with a log that says where, when and with what it ran.
+
+``python -m hearsay.step hearsay.spectral.audit_model --weights …`` is
+``python -m hearsay.spectral.audit_model --weights …`` with a header and a footer on standard error.
+The header is written before the step's module is imported, so that the traceback of an import
+error lies in the same log, under the host and the versions that explain it.
+"""
+
+import runpy
+import shlex
+import sys
+import time
+import traceback
+from datetime import datetime
+
+from hearsay.errors import InputError
+from hearsay.provenance import surroundings
+
+
+def main() -> int:
+    """Run the module named first, with the other arguments; return its exit status."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(f"{__doc__}\nusage: python -m hearsay.step MODULE [ARGUMENTS]")
+        return 0 if len(sys.argv) > 1 else 2
+    module = sys.argv[1]
+    _header(module, sys.argv[2:])
+    started = time.monotonic()
+    status = run(module, sys.argv[1:])
+    outcome = "done" if status == 0 else f"failed with status {status}"
+    _say(f"{module} {outcome} after {time.monotonic() - started:.1f} s")
+    return status
+
+
+def run(module: str, argv: list[str]) -> int:
+    """Run `module` as a program; an `InputError` becomes one line, anything else a traceback."""
+    sys.argv = argv
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            return 1
+        return stop.code or 0
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _header(module: str, arguments: list[str]) -> None:
+    around = surroundings()
+    hardware = around["hardware"]
+    _say(module)
+    print(
+        f"  host      {hardware['host']} ({hardware['cores']} cores, {hardware['cpu']})",
+        file=sys.stderr,
+    )
+    print(f"  platform  {hardware['platform']}", file=sys.stderr)
+    print(f"  commit    {around['commit']}", file=sys.stderr)
+    print(
+        "  versions  " + ", ".join(f"{k} {v}" for k, v in around["versions"].items()),
+        file=sys.stderr,
+    )
+    print(f"  arguments {shlex.join(arguments)}", file=sys.stderr, flush=True)
+
+
+def _say(text: str) -> None:
+    print(
+        f"[{datetime.now().astimezone().isoformat(timespec='seconds')}] {text}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -187,6 +187,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
+        _open_to_group(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -200,11 +201,19 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
+        _open_to_group(temporary)
         if path.exists():
             shutil.rmtree(path)
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _open_to_group(path: Path) -> None:
+    """Give the permissions that the user's umask asks for; some writers make private files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
 
 
 def write_text(path: Path | str, text: str) -> None:

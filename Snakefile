@@ -1,0 +1,33 @@
+"""hearsay: from raw public data to the tables and figures of five papers.
+
+snakemake --profile profiles/demo           miniature data, everything, minutes on a laptop
+snakemake --profile slurm all               the papers' scale, jobs sent to Slurm
+snakemake --profile slurm tables            tables only, from the scores that are there
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/spectral.smk"
+include: "workflow/rules/paper.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+
+rule all:
+    default_target: True
+    input:
+        rules.page.input,
+        rules.page.output,
+
+
+check_profiles()

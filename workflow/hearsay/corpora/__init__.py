@@ -1,0 +1,1 @@
+"""Readers and preparers of raw data and pretrained models; knows no system."""

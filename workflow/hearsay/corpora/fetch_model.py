@@ -1,0 +1,122 @@
+"""Fetch one pretrained model's weights, from the Hugging Face hub or from an address.
+
+From the hub: the safetensors files of one pinned revision, with their index and `config.json`.
+Downloads go on where they broke off; a file of the wrong checksum is refused and removed.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import typer
+
+from hearsay.errors import InputError
+from hearsay.provenance import Run, sha256_of
+
+STEP = "hearsay.corpora.fetch_model"
+HUB_FILES = ["model*.safetensors", "model.safetensors.index.json", "config.json"]
+
+
+def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Download a hub repository's weights into `folder`; return the commit that was taken."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    repository, revision = model["hub"], model["revision"]
+    try:
+        if revision is None:
+            revision = HfApi().model_info(repository).sha
+        snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES, local_dir=folder)
+    except RepositoryNotFoundError:
+        raise InputError(
+            f"models.{name}: the hub has no repository {repository!r} that you may read"
+        ) from None
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"models.{name}: {repository}/model.safetensors at {revision or 'its newest revision'} "
+            f"could not be fetched ({first}); with a local copy at hand, set models.{name}.path to "
+            "it and models." + name + ".hub to null"
+        ) from None
+    if not any(folder.glob("model*.safetensors")):
+        raise InputError(
+            f"models.{name}: {repository} has no model*.safetensors at {revision}; only those are "
+            "fetched from the hub: convert it, or download it and set path instead"
+        )
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    if model["sha256"] is not None:
+        _verify(name, folder / "model.safetensors", model["sha256"])
+    return {"revision": revision}
+
+
+def fetch_from_url(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Download one file into `folder` under its own name, resuming a broken download."""
+    url = model["url"]
+    file = folder / Path(urlsplit(url).path).name
+    if shutil.which("curl") is None:
+        raise InputError(
+            f"models.{name}: curl is needed to download {url}; install it, or download the file "
+            f"and set models.{name}.path"
+        )
+    command = ["curl", "--fail", "--location", "--retry", "3", "--show-error", "--silent"]
+    partial = file.with_name(file.name + ".partial")
+    resume = ["--continue-at", "-"] if partial.exists() else []
+    done = subprocess.run(
+        [*command, *resume, "--output", str(partial), url], stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "curl failed"
+        if done.returncode == 33:  # the server cannot resume: the next try starts afresh
+            partial.unlink()
+        raise InputError(
+            f"models.{name}: {url} could not be fetched ({reason}); with a local copy at hand, set "
+            f"models.{name}.path to it and models.{name}.url to null"
+        )
+    if model["sha256"] is not None:
+        _verify(name, partial, model["sha256"])
+    partial.replace(file)
+    return {}
+
+
+def _verify(name: str, file: Path, expected: str) -> None:
+    found = sha256_of(file)
+    if found != expected:
+        file.unlink()
+        raise InputError(
+            f"models.{name}: {file.name.removesuffix('.partial')} has the checksum {found}, not "
+            f"{expected}; it was removed. Run again, or correct models.{name}.sha256"
+        )
+
+
+def main(
+    model: str = typer.Option(help="name of the model in the configuration"),
+    settings: str = typer.Option(help="hub, revision, url and sha256 as JSON"),
+    out: Path = typer.Option(help="folder to write; appears only when all is there"),
+) -> None:
+    """Fetch, verify, and only then show the folder under its name."""
+    options = json.loads(settings)
+    run = Run(STEP, settings=options)
+    # Other settings, another folder: files of two revisions never meet.
+    partial = out.with_name(f".{out.name}.{run.id}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    fetch = fetch_from_hub if options["hub"] is not None else fetch_from_url
+    facts = fetch(model, options, partial)
+    files = {
+        file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+        for file in sorted(partial.iterdir())
+        if file.is_file() and file.name != "fetched.json"
+    }
+    run.write(partial / "fetched.json", files=files, **facts)
+    if out.exists():
+        shutil.rmtree(out)
+    partial.replace(out)
+    total = sum(file["bytes"] for file in files.values())
+    print(f"{model}: {len(files)} files, {total / 1e6:.1f} MB", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,112 @@
+"""Rank correlation with its exact permutation probability, for the few models of one series."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau, rankdata
+
+LARGEST_ENUMERATION = 9  # 9! = 362,880 orders
+MONTE_CARLO_DRAWS = 99_999
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Kendall's rank correlation of two variables.
+
+    Attributes
+    ----------
+    tau : tau-b in [-1, 1]; NaN where it is not defined.
+    n : complete pairs used.
+    p : two-sided permutation probability of ``|tau|`` at least this large; NaN as `tau`.
+    method : how `p` was found: ``"exact"``, ``"exact with ties"`` or the words of a Monte-Carlo.
+    dropped : pairs left out because one value or both were NaN.
+    reason : why `tau` is not defined, else empty.
+    """
+
+    tau: float
+    n: int
+    p: float
+    method: str
+    dropped: int = 0
+    reason: str = ""
+
+
+def kendall(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correlation:
+    """Kendall's tau-b of `x` and `y`, each of shape ``(n,)``, with its permutation probability.
+
+    Without ties the probability is exact (Kendall's recursion). With ties every order of `y` is
+    enumerated up to n = 9; beyond, `MONTE_CARLO_DRAWS` orders are drawn with `seed`, and `method`
+    says so. Pairs with a NaN are dropped and counted. Fewer than two pairs, or a variable that
+    never changes, give NaN with a reason.
+
+    Raises
+    ------
+    ValueError
+        if `x` and `y` are not one-dimensional and equally long.
+
+    Source: M. G. Kendall, "Rank Correlation Methods" (tau-b: "The treatment of ties").
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"two vectors of one length are needed, not {x.shape} and {y.shape}")
+    complete = ~(np.isnan(x) | np.isnan(y))
+    dropped = int(x.size - complete.sum())
+    # Ranks order infinities too, and differences of small integers are exact.
+    x = rankdata(x[complete], method="dense").astype(np.int64)
+    y = rankdata(y[complete], method="dense").astype(np.int64)
+    n = x.size
+    if n < 2:
+        return _undefined(n, dropped, f"{n} complete pair{'' if n == 1 else 's'}; two are needed")
+    if x.max() == 1 or y.max() == 1:
+        return _undefined(n, dropped, "a variable is the same for every model")
+    i, j = np.triu_indices(n, 1)
+    x_signs, y_signs = np.sign(x[i] - x[j]), np.sign(y[i] - y[j])
+    score = int(x_signs @ y_signs)  # S: concordant minus discordant pairs
+    tau = score / math.sqrt(np.count_nonzero(x_signs) * np.count_nonzero(y_signs))
+    if x.max() == n and y.max() == n:
+        p, method = float(kendalltau(x, y, method="exact").pvalue), "exact"
+    else:  # ties fix tau-b's denominator, so orders can be compared by S
+        p, method = _with_ties(x_signs, y, score, seed)
+    return Correlation(tau, n, p, method, dropped)
+
+
+def smallest_probability(n: int) -> float:
+    """Two-sided probability of a perfect order of `n` models without ties, 2/n!.
+
+    No order of so few models can have a smaller one.
+    """
+    return min(1.0, 2 / math.factorial(n))
+
+
+def _undefined(n: int, dropped: int, reason: str) -> Correlation:
+    return Correlation(math.nan, n, math.nan, "", dropped, reason)
+
+
+def _with_ties(x_signs: np.ndarray, y: np.ndarray, score: int, seed: int) -> tuple[float, str]:
+    """Share of the orders of `y` with ``|S| >= |score|``, and how the orders were found."""
+    n = y.size
+    if n <= LARGEST_ENUMERATION:
+        orders = itertools.permutations(y.tolist())
+        as_large = total = 0
+        while block := list(itertools.islice(orders, 20_000)):
+            as_large += _count_as_large(np.array(block), x_signs, score)
+            total += len(block)
+        return as_large / total, "exact with ties"
+    draw = np.random.default_rng(seed)
+    as_large, left = 1, MONTE_CARLO_DRAWS  # the observed order is one of the orders
+    while left:
+        size = min(left, 10_000)
+        as_large += _count_as_large(draw.permuted(np.tile(y, (size, 1)), axis=1), x_signs, score)
+        left -= size
+    method = f"Monte-Carlo with ties, {MONTE_CARLO_DRAWS} orders, seed {seed}"
+    return as_large / (MONTE_CARLO_DRAWS + 1), method
+
+
+def _count_as_large(orders: np.ndarray, x_signs: np.ndarray, score: int) -> int:
+    """How many of the `orders` of y, shape ``(orders, n)``, have ``|S| >= |score|``."""
+    i, j = np.triu_indices(orders.shape[1], 1)
+    scores = np.sign(orders[:, i] - orders[:, j]) @ x_signs
+    return int(np.count_nonzero(np.abs(scores) >= abs(score)))

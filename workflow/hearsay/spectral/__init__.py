@@ -1,0 +1,1 @@
+"""Power-law audit of weight matrices."""

@@ -1,0 +1,78 @@
+"""Pretrained models: fetched, given as a path, or trained here on small data."""
+
+
+def weights_of(model):
+    """File or folder that holds a model's weights."""
+    source = settings.models[model]
+    if source.path is not None:
+        return source.path
+    if source.digits is not None:
+        return f"<results>/models/{model}.safetensors"
+    return f"<resources>/models/{model}"
+
+
+def model_settings(model, *kinds):
+    """The settings of a model that is one of `kinds` (hub, url, digits); else say what there is."""
+    source = settings.models.get(model)
+    if source is None:
+        raise ValueError(f"no model {model!r} in the configuration: {', '.join(settings.models)}")
+    if all(getattr(source, kind) is None for kind in kinds):
+        raise ValueError(f"models.{model} is none of: {', '.join(kinds)}")
+    return source
+
+
+localrules:
+    fetch_model,
+
+
+rule fetch_model:
+    output:
+        directory("<resources>/models/{model}"),
+    log:
+        "<logs>/models/{model}/fetch_model.log",
+    benchmark:
+        "<benchmarks>/models/{model}/fetch_model.tsv"
+    retries: 2
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime="2h",
+    params:
+        settings=lambda w: as_json(
+            **model_settings(w.model, "hub", "url").model_dump(
+                include={"hub", "revision", "url", "sha256"}
+            )
+        ),
+        code=code_of("hearsay.corpora.fetch_model"),
+    shell:
+        "{step} hearsay.corpora.fetch_model --model {wildcards.model}"
+        " --settings {params.settings:q} --out {output:q} 2> {log:q}"
+
+
+rule train_digits:
+    output:
+        weights="<results>/models/{model}.safetensors",
+        history="<results>/models/{model}.history.csv",
+        scores="<results>/models/{model}.scores.csv",
+        record="<results>/models/{model}.run.json",
+    log:
+        "<logs>/models/{model}/train_digits.log",
+    benchmark:
+        "<benchmarks>/models/{model}/train_digits.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        settings=lambda w: as_json(**model_settings(w.model, "digits").digits.model_dump()),
+        code=code_of("hearsay.spectral.train_digits"),
+        # Beside the outputs and none of them: Snakemake leaves it alone when a job is killed.
+        checkpoints=subpath(output.weights, strip_suffix=".safetensors"),
+    shell:
+        "{step} hearsay.spectral.train_digits --model {wildcards.model}"
+        " --settings {params.settings:q} --weights {output.weights:q}"
+        " --history {output.history:q} --scores {output.scores:q} --record {output.record:q}"
+        " --checkpoints {params.checkpoints:q}.training 2> {log:q}"

@@ -1,0 +1,74 @@
+"""The power-law audit of weight matrices, from weights to one score file."""
+
+AUDITED = settings.spectral.models
+AUDITED = list(settings.models) if AUDITED is None else AUDITED
+MEASURED = [model for model in AUDITED if settings.models[model].digits is not None]
+
+
+rule audit_model:
+    input:
+        weights=lambda w: weights_of(w.model),
+    output:
+        audit="<results>/spectral/{model}.csv",
+        eigenvalues="<results>/spectral/{model}.eigenvalues.npz",
+        record="<results>/spectral/{model}.run.json",
+    log:
+        "<logs>/spectral/{model}/audit_model.log",
+    benchmark:
+        "<benchmarks>/spectral/{model}/audit_model.tsv"
+    wildcard_constraints:
+        model="(?!summary)[^/]+",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+        gpu=int(settings.spectral.device.startswith("cuda")),
+    params:
+        settings=as_json(
+            **settings.spectral.model_dump(
+                include={"convention", "min_size", "device", "placeholders"}
+            )
+        ),
+        code=code_of("hearsay.spectral.audit_model"),
+    shell:
+        "{step} hearsay.spectral.audit_model --model {wildcards.model}"
+        " --weights {input.weights:q} --settings {params.settings:q}"
+        " --out {output.audit:q} --eigenvalues {output.eigenvalues:q}"
+        " --record {output.record:q} 2> {log:q}"
+
+
+rule summarise_audits:
+    input:
+        audits=expand("<results>/spectral/{model}.csv", model=AUDITED),
+        accuracies=expand("<results>/models/{model}.scores.csv", model=MEASURED),
+    output:
+        scores="<results>/spectral/summary.csv",
+        record="<results>/spectral/summary.run.json",
+    log:
+        "<logs>/spectral/summarise_audits.log",
+    benchmark:
+        "<benchmarks>/spectral/summarise_audits.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime="10m",
+    params:
+        models=json.dumps(AUDITED),
+        settings=as_json(
+            convention=settings.spectral.convention,
+            accuracies={
+                model: settings.models[model].accuracy
+                for model in AUDITED
+                if settings.models[model].accuracy is not None
+            },
+        ),
+        audits=lambda w, input: [f"--audit={path}" for path in input.audits],
+        accuracies=lambda w, input: [f"--accuracy={path}" for path in input.accuracies],
+        code=code_of("hearsay.spectral.summarise_audits"),
+    shell:
+        "{step} hearsay.spectral.summarise_audits --models {params.models:q}"
+        " --settings {params.settings:q} {params.audits:q} {params.accuracies:q}"
+        " --out {output.scores:q} --record {output.record:q} 2> {log:q}"

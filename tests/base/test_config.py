@@ -1,0 +1,172 @@
+"""Every kind of wrong configuration or profile ends with file, line, key path, value and advice."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hearsay import config
+from hearsay.errors import InputError
+
+BASE = """\
+models:
+  first: {path: a.pt, series: one, accuracy: 70}
+  second: {hub: some/where, series: one}
+spectral:
+  convention: paper
+"""
+
+
+def load(tmp_path, overlay="", **overrides):
+    base = tmp_path / "config.yaml"
+    base.write_text(BASE)
+    files, merged = [base], yaml.safe_load(BASE)
+    if overlay:
+        over = tmp_path / "mine.yaml"
+        over.write_text(overlay)
+        files.append(over)
+        merged = merge(merged, yaml.safe_load(overlay))
+    return config.load(merge(merged, overrides), files, overrides)
+
+
+def merge(a, b):
+    return {**a, **{k: merge(a.get(k, {}), v) if isinstance(v, dict) else v for k, v in b.items()}}
+
+
+def test_a_valid_configuration_loads(tmp_path):
+    settings = load(tmp_path)
+    assert settings.models["first"].accuracy == 70
+    assert settings.spectral.convention == "paper"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        (
+            "spectral:\n  convension: paper\n",
+            'mine.yaml, line 2: spectral.convension = "paper": no such setting; '
+            "did you mean 'convention'?",
+        ),
+        (
+            "spectrall: 1\n",
+            "mine.yaml, line 1: spectrall = 1: no such setting; did you mean 'spectral'?",
+        ),
+        (
+            "models:\n  third:\n    digits:\n      layer: 3\n",
+            "mine.yaml, line 4: models.third.digits.layer = 3: no such setting; "
+            "did you mean 'layers'?",
+        ),
+        (
+            "models:\n  third:\n    paht: x\n",
+            "mine.yaml, line 3: models.third.paht = \"x\": no such setting; did you mean 'path'?",
+        ),
+        (
+            "spectral:\n  min_size: many\n",
+            'mine.yaml, line 2: spectral.min_size = "many": input should be a valid integer',
+        ),
+        (
+            "spectral:\n  convention: mine\n",
+            'mine.yaml, line 2: spectral.convention = "mine": input should be '
+            "'weightwatcher-2019', 'paper', 'pooled' or 'flattened'",
+        ),
+        (
+            "models:\n  third: {series: x}\n",
+            "mine.yaml, line 2: models.third",
+        ),
+        (
+            "models:\n  first: {hub: x/y}\n",
+            "name exactly one of hub, url, path, digits (found: ['hub', 'path'])",
+        ),
+        (
+            "models:\n  a/b: {path: x}\n",
+            "mine.yaml, line 2: models.a/b",
+        ),
+        (
+            "spectral:\n  models: [first, secnod]\n",
+            'mine.yaml, line 2: spectral.models[1] = "secnod": no such model; '
+            "did you mean 'second'? (there are: first, second)",
+        ),
+        (
+            "spectral:\n  models: [first]\n  pair: [first, second]\n",
+            'mine.yaml, line 3: spectral.pair[1] = "second": no such model',
+        ),
+    ],
+)
+def test_a_fault_is_named_with_its_place_and_its_remedy(tmp_path, overlay, expected):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, overlay)
+    assert expected in str(caught.value)
+
+
+def test_a_fault_of_the_base_file_is_found_there(tmp_path):
+    with pytest.raises(InputError) as caught:
+        base = tmp_path / "config.yaml"
+        base.write_text(BASE + "  extra: 1\n")
+        config.load(yaml.safe_load(base.read_text()), [base], {})
+    assert "config.yaml, line 6: spectral.extra = 1" in str(caught.value)
+
+
+def test_a_fault_of_the_command_line_is_found_there(tmp_path):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, spectral={"min_sise": 40})
+    assert "--config on the command line: spectral.min_sise = 40" in str(caught.value)
+
+
+def test_all_faults_come_at_once(tmp_path):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, "spectral: {a: 1, b: 2}\n")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_broken_yaml_names_the_line(tmp_path):
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: 1\nb: [1, 2\nc: 3\n")
+    with pytest.raises(InputError, match=r"broken\.yaml, line 3"):
+        config.load({}, [broken], {})
+
+
+RULES, OPTIONS = ["train_digits", "audit_model"], ["set-resources", "default-resources", "jobs"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "jobs: 5\ndefaul-resources: {}\n",
+            "line 2: defaul-resources: no such option of Snakemake; "
+            "did you mean 'default-resources'?",
+        ),
+        (
+            "set-resources:\n  train_digit: {gpu: 1}\n",
+            "line 2: set-resources.train_digit: no such rule; did you mean 'train_digits'?",
+        ),
+    ],
+)
+def test_a_misspelt_profile_is_refused(tmp_path, text, expected):
+    file = tmp_path / "profile.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        config.check_profile(file, RULES, OPTIONS)
+    assert expected in str(caught.value)
+
+
+def test_a_good_profile_passes(tmp_path):
+    file = tmp_path / "profile.yaml"
+    file.write_text("jobs: 5\nset-resources:\n  audit_model: {gpu: 1}\n")
+    config.check_profile(file, RULES, OPTIONS)
+
+
+def test_documents_made_from_the_settings_are_current(capsys):
+    assert config.main(["--check"]) == 0, "run: make format"
+
+
+def test_every_setting_is_described():
+    assert all("| None |" not in line for line in config.table().splitlines())
+
+
+def test_shipped_configurations_are_valid():
+    folder = Path(config.ROOT) / "config"
+    base = yaml.safe_load((folder / "config.yaml").read_text())
+    demo = yaml.safe_load((folder / "demo.yaml").read_text())
+    assert config.load(base, [folder / "config.yaml"], {}).models
+    assert config.load(merge(base, demo), [folder / "config.yaml"], {}).spectral.models

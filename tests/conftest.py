@@ -1,0 +1,114 @@
+"""Shared by all tests: copies of this checkout, Snakemake in them, and one run of the demo."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Done:
+    """What a run of Snakemake left: its status and all it printed."""
+
+    status: int
+    text: str
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """Rules and how many jobs each has, from the table that Snakemake prints."""
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", self.text, re.M | re.S)
+        lines = table.group(1).splitlines() if table else []
+        return {name: int(count) for name, count in (line.split() for line in lines)}
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return self.status == 0 and "Nothing to be done" in self.text
+
+
+Snakemake = Callable[..., Done]
+
+
+@pytest.fixture(scope="session")
+def snakemake() -> Snakemake:
+    """Run Snakemake in a folder with the arguments given; never raises for its failure."""
+
+    def run(folder: Path, *arguments: str | Path, timeout: float = 900) -> Done:
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", *map(str, arguments)],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+        return Done(done.returncode, done.stdout)
+
+    return run
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    return subprocess.run(
+        ["git", *author, "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository of this checkout as it is now, uncommitted changes included."""
+    folder = tmp_path_factory.mktemp("origin") / "hearsay"
+    if (ROOT / ".git").exists():
+        listing = _git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+        names = [name for name in listing.split("\0") if name and (ROOT / name).exists()]
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    else:
+        unwanted = shutil.ignore_patterns(".venv", ".snakemake", "results", "logs", "__pycache__")
+        shutil.copytree(ROOT, folder, symlinks=True, ignore=unwanted)
+    _git(folder, "init", "--quiet")
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "--message", "test")
+    return folder
+
+
+@pytest.fixture
+def clone(origin: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Make a fresh clone, under the name given."""
+
+    def make(name: str = "clone") -> Path:
+        _git(tmp_path, "clone", "--quiet", str(origin), name)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snakemake) -> Path:
+    """A clone in which the whole demo has run; many tests read it, none may change it."""
+    folder = tmp_path_factory.mktemp("demo") / "hearsay"
+    _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
+    done = snakemake(folder, "--profile", "profiles/demo")
+    assert done.status == 0, done.text
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of third-party data; tests that use it are marked `real_data`."""
+    named = os.environ.get("HEARSAY_REAL_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} does not exist (set HEARSAY_REAL_DATA)")
+    return folder

@@ -55,14 +55,14 @@ lint: $(DEV_ENV)
 	"$(BIN)ruff" format --check .
 	"$(BIN)snakefmt" --check Snakefile workflow
 	PYTHONPATH=workflow "$(BIN)lint-imports"
-	PYTHONPATH=workflow "$(BIN)python" -m hearsay.config --check
+	PYTHONPATH=workflow "$(BIN)python" -m hearsay.settings_documents --check
 	"$(BIN)snakemake" --lint --configfile config/demo.yaml
 
 format: $(DEV_ENV)
 	"$(BIN)ruff" check --fix .
 	"$(BIN)ruff" format .
 	"$(BIN)snakefmt" Snakefile workflow
-	PYTHONPATH=workflow "$(BIN)python" -m hearsay.config --write
+	PYTHONPATH=workflow "$(BIN)python" -m hearsay.settings_documents --write
 
 bench: $(RUN_ENV)
 	"$(BIN)python" benchmarks/spectral.py

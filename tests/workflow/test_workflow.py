@@ -158,31 +158,49 @@ def test_a_wrong_configuration_ends_with_one_message(
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("added", "expected"),
     [
         (
-            "cores: 1\nlatency-wiat: 5\n",
-            "line 2: latency-wiat: no such option of Snakemake; did you mean 'latency-wait'?",
+            "latency-wiat: 5\n",
+            "latency-wiat = 5: no such option; did you mean 'latency-wait'?",
         ),
         (
-            "cores: 1\nset-resources:\n  train_digit: {gpu: 1}\n",
-            "line 3: set-resources.train_digit: no such rule; did you mean 'train_digits'?",
+            "defaul-resources: {mem_mb: 5}\n",
+            "defaul-resources: no such option; did you mean 'default-resources'?",
         ),
         (
-            "cores: 1\nset-threads:\n  audit_modle: 4\n",
-            "line 3: set-threads.audit_modle: no such rule; did you mean 'audit_model'?",
+            "set-resources:\n  train_digit: {gpu: 1}\n",
+            "set-resources.train_digit: no such rule; did you mean 'train_digits'?",
+        ),
+        (
+            "set-threads:\n  audit_modle: 4\n",
+            "set-threads.audit_modle: no such rule; did you mean 'audit_model'?",
         ),
     ],
 )
 @pytest.mark.parametrize("how", ["--profile", "--workflow-profile"])
-def test_a_wrong_profile_ends_with_one_message(origin, snakemake, tmp_path, text, expected, how):
+def test_a_wrong_profile_ends_with_one_message(origin, snakemake, tmp_path, added, expected, how):
     profile = tmp_path / "mine"
     profile.mkdir()
-    (profile / "profile.yaml").write_text(text, encoding="utf-8")
+    shipped = (origin / "profiles/demo/profile.yaml").read_text(encoding="utf-8")
+    (profile / "profile.yaml").write_text(shipped + added, encoding="utf-8")
     done = snakemake(origin, how, profile, "--dry-run")
     assert done.status != 0
     assert expected in done.text
+    line = len(shipped.splitlines()) + len(added.splitlines())
+    assert f"profile.yaml, line {line}" in done.text
     assert "Traceback" not in done.text
+    assert "usage:" not in done.text
+
+
+def test_dicts_and_rules_are_checked_in_a_profile_of_another_hand(origin, snakemake, tmp_path):
+    """One without the lines that make the shipped profiles check themselves."""
+    profile = tmp_path / "mine"
+    profile.mkdir()
+    (profile / "profile.yaml").write_text("cores: 1\nset-resourses:\n  page: {gpu: 1}\n")
+    done = snakemake(origin, "--profile", profile, "--dry-run")
+    assert done.status != 0
+    assert "line 2: set-resourses: no such option; did you mean 'set-resources'?" in done.text
 
 
 def test_shipped_profiles_are_valid(origin, snakemake):

@@ -1,12 +1,7 @@
-"""Read the configuration and the profiles; say in one readable message what is wrong with them.
-
-``python -m hearsay.config --check`` tells whether `config/schema.json` and the table in
-`config/README.md` match `hearsay.settings`; ``--write`` makes them anew.
-"""
+"""Read the configuration; say in one readable message what is wrong with it, and where."""
 
 import difflib
 import json
-import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -17,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hearsay.errors import InputError
-from hearsay.provenance import ROOT, write_text
+from hearsay.provenance import ROOT
 from hearsay.settings import Settings
 
 COMMAND_LINE = "--config on the command line"
@@ -39,7 +34,7 @@ def load(
     InputError
         with one line for every fault: file and line, key path, value, and the nearest valid key.
     """
-    sources = [(Path(file), _load_nodes(Path(file))) for file in files]
+    sources = [(Path(file), yaml_nodes(Path(file))) for file in files]
     try:
         settings = Settings.model_validate(dict(config))
         faults = [(path, value, text) for path, value, text in _dangling_names(settings)]
@@ -57,39 +52,6 @@ def load(
     raise InputError("the configuration is not valid\n  " + "\n  ".join(lines))
 
 
-def check_profile(file: Path, rules: Iterable[str], options: Iterable[str]) -> None:
-    """Check one profile: Snakemake passes over unknown keys and rules in silence, we do not.
-
-    Parameters
-    ----------
-    file : the profile's YAML file.
-    rules : names of all rules of the workflow.
-    options : long options of Snakemake, without dashes, plugins included.
-
-    Raises
-    ------
-    InputError
-        with one line for every unknown key, and for every unknown rule under ``set-resources``,
-        ``set-threads``, ``groups`` and the like.
-    """
-    rules, options = sorted(rules), sorted(options)
-    root = _load_nodes(file)
-    lines = []
-    for key, node, value in _pairs(root):
-        line = f"{_relative(file)}, line {node.start_mark.line + 1}"
-        if key not in options:
-            lines.append(f"{line}: {key}: no such option of Snakemake{_nearest(key, options)}")
-        if key in ("set-resources", "set-threads", "groups", "consider-ancient", "retries-rule"):
-            for rule, rule_node, _ in _pairs(value):
-                if rule not in rules:
-                    lines.append(
-                        f"{_relative(file)}, line {rule_node.start_mark.line + 1}: "
-                        f"{key}.{rule}: no such rule{_nearest(rule, rules)}"
-                    )
-    if lines:
-        raise InputError("the profile is not valid\n  " + "\n  ".join(lines))
-
-
 def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any, str]]:
     """Names in one place of the settings that another place does not define."""
     known = list(settings.models)
@@ -104,7 +66,7 @@ def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any
         (
             path,
             name,
-            f"no such model{_nearest(name, valid)} (there are: {', '.join(valid) or 'none'})",
+            f"no such model{nearest(name, valid)} (there are: {', '.join(valid) or 'none'})",
         )
         for path, name, valid in named
         if name not in valid
@@ -114,7 +76,7 @@ def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any
 def _explain(error: Any) -> str:
     kind, path = error["type"], [p for p in error["loc"] if p != "[key]"]
     if kind == "extra_forbidden":
-        return f"no such setting{_nearest(str(path[-1]), _keys_at(path[:-1]))}"
+        return f"no such setting{nearest(str(path[-1]), _keys_at(path[:-1]))}"
     if kind == "string_pattern_mismatch":
         return f"does not look like {error['ctx']['pattern']}"
     text = error["msg"].removeprefix("Value error, ")
@@ -135,7 +97,8 @@ def _keys_at(path: list[str | int]) -> list[str]:
     return list(kind.model_fields) if is_model else []
 
 
-def _nearest(name: str, valid: Iterable[str]) -> str:
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Advice on a name that is not among `valid`: the nearest one, or all where they are few."""
     valid = list(valid)
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     if close:
@@ -143,7 +106,7 @@ def _nearest(name: str, valid: Iterable[str]) -> str:
     return f"; valid here: {', '.join(valid)}" if 0 < len(valid) <= 12 else ""
 
 
-def _load_nodes(file: Path) -> yaml.Node | None:
+def yaml_nodes(file: Path) -> yaml.Node | None:
     """Compose YAML into nodes, which know their lines."""
     try:
         return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -153,10 +116,11 @@ def _load_nodes(file: Path) -> yaml.Node | None:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
-        raise InputError(f"{_relative(file)}{line}: {problem}") from None
+        raise InputError(f"{relative(file)}{line}: {problem}") from None
 
 
-def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
+def pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
+    """Key, key node and value node of every entry of a mapping; nothing for another node."""
     if not isinstance(node, yaml.MappingNode):
         return []
     return [(str(key.value), key, value) for key, value in node.value]
@@ -176,7 +140,7 @@ def _locate(
     else:
         if path:
             return COMMAND_LINE
-    best: tuple[int, str] = (0, _relative(sources[-1][0]) if sources else "the configuration")
+    best: tuple[int, str] = (0, relative(sources[-1][0]) if sources else "the configuration")
     for file, root in sources:
         node, depth, line = root, 0, 1
         for part in path:
@@ -186,18 +150,19 @@ def _locate(
                 node = node.value[part]
                 line = node.start_mark.line + 1
             else:
-                pairs = {key: (k, value) for key, k, value in _pairs(node)}
-                if str(part) not in pairs:
+                below = {key: (k, value) for key, k, value in pairs(node)}
+                if str(part) not in below:
                     break
-                key_node, node = pairs[str(part)]
+                key_node, node = below[str(part)]
                 line = key_node.start_mark.line + 1
             depth += 1
         if depth and depth >= best[0]:
-            best = (depth, f"{_relative(file)}, line {line}")
+            best = (depth, f"{relative(file)}, line {line}")
     return best[1]
 
 
-def _relative(file: Path) -> str:
+def relative(file: Path) -> str:
+    """A path as a reader would write it: from here, or from the repository's root."""
     for base in (Path.cwd(), ROOT):
         if file.resolve().is_relative_to(base):
             return str(file.resolve().relative_to(base))
@@ -212,92 +177,3 @@ def _dotted(path: Iterable[str | int]) -> str:
 def _short(value: Any) -> str:
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-# --- documents made from the settings -------------------------------------------------------------
-
-BEGIN, END = "<!-- settings: begin (made by `make format`) -->", "<!-- settings: end -->"
-
-
-def schema() -> str:
-    """JSON schema of the configuration, for editors."""
-    return json.dumps(Settings.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
-
-
-def table() -> str:
-    """Markdown table of every setting: key, type, default, meaning."""
-    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    lines += _table_rows(Settings, "")
-    return "\n".join(lines)
-
-
-def _table_rows(model: type[BaseModel], prefix: str) -> list[str]:
-    rows = []
-    for name, field in model.model_fields.items():
-        key, kind = f"{prefix}{name}", field.annotation
-        arguments = typing.get_args(kind)
-        inner = [a for a in (kind, *arguments) if isinstance(a, type) and issubclass(a, BaseModel)]
-        default = "" if inner else f"`{json.dumps(field.default)}`"
-        shown = _type_name(kind).replace("|", "or")
-        rows.append(
-            f"| `{key}` | {'group' if inner else shown} | {default} | {field.description} |"
-        )
-        if inner:
-            below = f"{key}.<name>." if typing.get_origin(kind) is dict else f"{key}."
-            rows += _table_rows(inner[0], below)
-    return rows
-
-
-def _type_name(kind: Any) -> str:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        return _type_name(arguments[0])
-    if origin is typing.Literal:
-        return ", ".join(f"`{a}`" for a in arguments)
-    if origin in (list, tuple):
-        return f"{origin.__name__} of {', '.join(_type_name(a) for a in arguments)}"
-    if origin is not None:
-        return " or ".join(_type_name(a) for a in arguments if a is not type(None))
-    return {"str": "text", "int": "whole number", "float": "number"}.get(
-        kind.__name__, kind.__name__
-    )
-
-
-def _documents() -> dict[Path, str]:
-    readme = ROOT / "config" / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise InputError(f"{readme}: the lines that mark the table are gone: {BEGIN} and {END}")
-    head, _, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2]
-    return {
-        ROOT / "config" / "schema.json": schema(),
-        readme: f"{head}{BEGIN}\n{table()}\n{END}{tail}",
-    }
-
-
-def main(arguments: list[str]) -> int:
-    """Check or write the documents made from the settings."""
-    if arguments not in (["--check"], ["--write"]):
-        print(f"{__doc__}\nusage: python -m hearsay.config --check | --write")
-        return 0 if arguments in (["-h"], ["--help"]) else 2
-    stale = [
-        path
-        for path, text in _documents().items()
-        if not path.is_file() or path.read_text(encoding="utf-8") != text
-    ]
-    if arguments == ["--write"]:
-        for path in stale:
-            write_text(path, _documents()[path])
-            print(f"wrote {_relative(path)}")
-        return 0
-    for path in stale:
-        print(f"error: {_relative(path)} does not match hearsay.settings; run: make format")
-    return 1 if stale else 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InputError as problem:
-        sys.exit(f"error: {problem}")

@@ -27,9 +27,7 @@ ROOT = PACKAGE.parent.parent
 
 # Settings reach a step as values in its params, and the others write records or messages: an edit
 # of them changes no number, and must not retrain anything.
-NOT_CODE = frozenset(
-    {"hearsay.settings", "hearsay.provenance", "hearsay.errors", "hearsay.step", "hearsay.config"}
-)
+NOT_CODE = frozenset({"hearsay.settings", "hearsay.provenance", "hearsay.errors", "hearsay.step"})
 
 VERSIONED = [
     "hearsay",

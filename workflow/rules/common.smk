@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,8 +14,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT / "workflow"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
-from hearsay.config import check_profile, load
+from hearsay.config import load
 from hearsay.errors import InputError
+from hearsay.profiles import check_profile, options_of, profiles_of
 from hearsay.provenance import code_of
 
 try:
@@ -28,9 +28,13 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# A conda environment brings its own Python; otherwise jobs use the one that runs Snakemake.
-uses_conda = bool(workflow.deployment_settings.deployment_method)
-step = f"{'python' if uses_conda else shlex.quote(sys.executable)} -m hearsay.step"
+# Jobs find the Python that runs Snakemake, activated or not; a conda environment brings its own.
+if not workflow.deployment_settings.deployment_method:
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+# Every rule's command is one step. `exec` puts it in the shell's place, so that a SIGTERM before a
+# job's time limit reaches the training loop, which saves and exits.
+shell.prefix("exec ")
 
 
 def as_json(**values):
@@ -40,17 +44,10 @@ def as_json(**values):
 
 def check_profiles():
     """Refuse misspelt keys and rules in the profiles given on this command line."""
-    if not workflow.is_main_process:
-        return
     import snakemake.cli
 
-    parser, arguments = snakemake.cli.parse_args(sys.argv[1:])
-    named = [*(arguments.profile or []), *filter(None, [arguments.workflow_profile])]
-    options = [flag[2:] for a in parser._actions for flag in a.option_strings if flag[:2] == "--"]
-    for name in named:
-        found = snakemake.cli.get_profile_dir(str(name))
-        if found is not None:
-            try:
-                check_profile(found[1], [rule.name for rule in workflow.rules], options)
-            except InputError as error:
-                raise WorkflowError(str(error)) from None
+    try:
+        for file in profiles_of(sys.argv[1:], snakemake.cli) if workflow.is_main_process else []:
+            check_profile(file, options_of(snakemake.cli), [rule.name for rule in workflow.rules])
+    except InputError as error:
+        raise WorkflowError(str(error)) from None

@@ -1,24 +1,24 @@
 """Pretrained models: fetched, given as a path, or trained here on small data."""
 
 
+def model_settings(model, *kinds):
+    """The settings of a model, which is one of `kinds` (hub, url, path, digits) if any are given."""
+    if model not in settings.models:
+        raise ValueError(f"no model {model!r}; there are: {', '.join(settings.models)}")
+    source = settings.models[model]
+    if kinds and all(getattr(source, kind) is None for kind in kinds):
+        raise ValueError(f"models.{model} is none of: {', '.join(kinds)}")
+    return source
+
+
 def weights_of(model):
     """File or folder that holds a model's weights."""
-    source = settings.models[model]
+    source = model_settings(model)
     if source.path is not None:
         return source.path
     if source.digits is not None:
         return f"<results>/models/{model}.safetensors"
     return f"<resources>/models/{model}"
-
-
-def model_settings(model, *kinds):
-    """The settings of a model that is one of `kinds` (hub, url, digits); else say what there is."""
-    source = settings.models.get(model)
-    if source is None:
-        raise ValueError(f"no model {model!r} in the configuration: {', '.join(settings.models)}")
-    if all(getattr(source, kind) is None for kind in kinds):
-        raise ValueError(f"models.{model} is none of: {', '.join(kinds)}")
-    return source
 
 
 localrules:
@@ -46,7 +46,7 @@ rule fetch_model:
         ),
         code=code_of("hearsay.corpora.fetch_model"),
     shell:
-        "{step} hearsay.corpora.fetch_model --model {wildcards.model}"
+        "python -m hearsay.step hearsay.corpora.fetch_model --model {wildcards.model}"
         " --settings {params.settings:q} --out {output:q} 2> {log:q}"
 
 
@@ -72,7 +72,7 @@ rule train_digits:
         # Beside the outputs and none of them: Snakemake leaves it alone when a job is killed.
         checkpoints=subpath(output.weights, strip_suffix=".safetensors"),
     shell:
-        "{step} hearsay.spectral.train_digits --model {wildcards.model}"
+        "python -m hearsay.step hearsay.spectral.train_digits --model {wildcards.model}"
         " --settings {params.settings:q} --weights {output.weights:q}"
         " --history {output.history:q} --scores {output.scores:q} --record {output.record:q}"
         " --checkpoints {params.checkpoints:q}.training 2> {log:q}"

@@ -33,7 +33,7 @@ rule audit_model:
         ),
         code=code_of("hearsay.spectral.audit_model"),
     shell:
-        "{step} hearsay.spectral.audit_model --model {wildcards.model}"
+        "python -m hearsay.step hearsay.spectral.audit_model --model {wildcards.model}"
         " --weights {input.weights:q} --settings {params.settings:q}"
         " --out {output.audit:q} --eigenvalues {output.eigenvalues:q}"
         " --record {output.record:q} 2> {log:q}"
@@ -69,6 +69,6 @@ rule summarise_audits:
         accuracies=lambda w, input: [f"--accuracy={path}" for path in input.accuracies],
         code=code_of("hearsay.spectral.summarise_audits"),
     shell:
-        "{step} hearsay.spectral.summarise_audits --models {params.models:q}"
+        "python -m hearsay.step hearsay.spectral.summarise_audits --models {params.models:q}"
         " --settings {params.settings:q} {params.audits:q} {params.accuracies:q}"
         " --out {output.scores:q} --record {output.record:q} 2> {log:q}"

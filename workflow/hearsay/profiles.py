@@ -1,0 +1,79 @@
+"""Check Snakemake's profiles: what Snakemake passes over in silence, or buries in its usage text.
+
+Nothing here imports Snakemake; the caller hands its command line module over.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from hearsay.config import nearest, pairs, relative, yaml_nodes
+from hearsay.errors import InputError
+
+# Profile keys whose own keys are names of rules.
+BY_RULE = ("set-resources", "set-threads", "groups", "consider-ancient")
+TEMPLATE_KEYS = ("__use_yte__", "__definitions__", "__variables__")
+
+
+def check_profile(file: Path, options: Iterable[str], rules: Iterable[str] | None = None) -> None:
+    """Check the keys of one profile.
+
+    Parameters
+    ----------
+    file : the profile's YAML file.
+    options : long options of Snakemake and its plugins, without dashes.
+    rules : names of all rules; None where they are not known yet.
+
+    Raises
+    ------
+    InputError
+        with one line for every unknown key, and for every unknown rule under ``set-resources``,
+        ``set-threads``, ``groups`` and the like.
+    """
+    options = {*options, *TEMPLATE_KEYS}
+    lines = []
+    for key, node, value in pairs(yaml_nodes(file)):
+        line = f"{relative(file)}, line {node.start_mark.line + 1}"
+        if key not in options:
+            shown = f" = {value.value}" if isinstance(value.value, str) else ""
+            lines.append(f"{line}: {key}{shown}: no such option{nearest(key, sorted(options))}")
+        for rule, rule_node, _ in pairs(value) if rules is not None and key in BY_RULE else ():
+            if rule not in rules:
+                line = f"{relative(file)}, line {rule_node.start_mark.line + 1}"
+                lines.append(f"{line}: {key}.{rule}: no such rule{nearest(rule, sorted(rules))}")
+    if lines:
+        raise InputError("the profile is not valid\n  " + "\n  ".join(lines))
+
+
+def profiles_of(arguments: list[str], cli: ModuleType) -> list[Path]:
+    """Profile files that a command line (or SNAKEMAKE_PROFILE) names; `cli` is snakemake.cli."""
+    named = os.environ.get("SNAKEMAKE_PROFILE", "").split(",")
+    for k, argument in enumerate(arguments):
+        for flag in ("--profile", "--workflow-profile"):
+            if argument == flag:
+                named += arguments[k + 1 : k + 2]
+            elif argument.startswith(f"{flag}="):
+                named.append(argument.partition("=")[2])
+    # A workflow profile may lie in a folder `profiles` beside the Snakefile.
+    beside = [f"profiles/{name}" for name in named if name and not Path(name).exists()]
+    found = [cli.get_profile_dir(name) for name in [*named, *beside] if name and name != "none"]
+    return [entry[1] for entry in found if entry is not None]
+
+
+def options_of(cli: ModuleType) -> list[str]:
+    """All long options of Snakemake and its plugins; `cli` is the module snakemake.cli."""
+    flags = [flag for a in cli.get_argument_parser()._actions for flag in a.option_strings]
+    return [flag[2:] for flag in flags if flag.startswith("--")]
+
+
+def check_options(arguments: list[str], cli: ModuleType) -> None:
+    """Check the profiles of a command line before Snakemake reads them; exit with one message.
+
+    The shipped profiles call this, since Snakemake answers a misspelt key with its whole usage.
+    """
+    try:
+        for file in profiles_of(arguments, cli):
+            check_profile(file, options_of(cli))
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None

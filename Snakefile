@@ -22,12 +22,30 @@ include: "workflow/rules/paper.smk"
 report: "workflow/report/workflow.rst"
 
 
-
 rule all:
     default_target: True
     input:
-        rules.page.input,
-        rules.page.output,
+        "<results>/index.html",
+
+
+rule data:
+    input:
+        [weights_of(model) for model in AUDITED],
+
+
+rule spectral:
+    input:
+        "<results>/spectral/summary.csv",
+
+
+rule tables:
+    input:
+        expand("<results>/tables/{name}.csv", name=TABLES),
+
+
+rule figures:
+    input:
+        expand("<results>/figures/{name}.svg", name=FIGURES),
 
 
 check_profiles()

@@ -6,15 +6,17 @@ The header is written before the step's module is imported, so that the tracebac
 error lies in the same log, under the host and the versions that explain it.
 """
 
+import os
 import runpy
 import shlex
 import sys
 import time
 import traceback
 from datetime import datetime
+from pathlib import Path
 
 from hearsay.errors import InputError
-from hearsay.provenance import surroundings
+from hearsay.provenance import PACKAGE, surroundings
 
 
 def main() -> int:
@@ -48,6 +50,20 @@ def run(module: str, argv: list[str]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def share_with_jobs(*, python: bool) -> None:
+    """Let the jobs of this process import this checkout's library, whichever one is installed.
+
+    With `python` they also find the Python that runs this process first, activated or not; a
+    conda environment brings one of its own.
+    """
+    first = {"PYTHONPATH": PACKAGE.parent} | (
+        {"PATH": Path(sys.executable).parent} if python else {}
+    )
+    for name, folder in first.items():
+        others = filter(None, [os.environ.get(name)])
+        os.environ[name] = os.pathsep.join([str(folder), *others])
 
 
 def _header(module: str, arguments: list[str]) -> None:

@@ -1,26 +1,6 @@
 """Pretrained models: fetched, given as a path, or trained here on small data."""
 
 
-def model_settings(model, *kinds):
-    """The settings of a model, which is one of `kinds` (hub, url, path, digits) if any are given."""
-    if model not in settings.models:
-        raise ValueError(f"no model {model!r}; there are: {', '.join(settings.models)}")
-    source = settings.models[model]
-    if kinds and all(getattr(source, kind) is None for kind in kinds):
-        raise ValueError(f"models.{model} is none of: {', '.join(kinds)}")
-    return source
-
-
-def weights_of(model):
-    """File or folder that holds a model's weights."""
-    source = model_settings(model)
-    if source.path is not None:
-        return source.path
-    if source.digits is not None:
-        return f"<results>/models/{model}.safetensors"
-    return f"<resources>/models/{model}"
-
-
 localrules:
     fetch_model,
 

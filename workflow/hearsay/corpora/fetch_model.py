@@ -4,6 +4,7 @@ From the hub: the safetensors files of one pinned revision, with their index and
 Downloads go on where they broke off; a file of the wrong checksum is refused and removed.
 """
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ HUB_FILES = ["model*.safetensors", "model.safetensors.index.json", "config.json"
 def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Download a hub repository's weights into `folder`; return the commit that was taken."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     repository, revision = model["hub"], model["revision"]
     try:
@@ -35,8 +36,8 @@ def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
         raise InputError(
             f"models.{name}: the hub has no repository {repository!r} that you may read"
         ) from None
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # whichever HTTP library is beneath, each with errors of its own
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"models.{name}: {repository}/model.safetensors at {revision or 'its newest revision'} "
             f"could not be fetched ({first}); with a local copy at hand, set models.{name}.path to "
@@ -104,7 +105,12 @@ def main(
     partial = out.with_name(f".{out.name}.{run.id}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     fetch = fetch_from_hub if options["hub"] is not None else fetch_from_url
-    facts = fetch(model, options, partial)
+    try:
+        facts = fetch(model, options, partial)
+    except InputError:
+        with contextlib.suppress(OSError):  # what has come stays for the next try
+            partial.rmdir()
+        raise
     files = {
         file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(partial.iterdir())

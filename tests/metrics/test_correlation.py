@@ -40,7 +40,7 @@ def test_equals_enumeration_with_and_without_ties(values):
     if len(set(x)) == 1 or len(set(y)) == 1:
         assert math.isnan(found.tau)
         assert math.isnan(found.p)
-        assert "same" in found.reason
+        assert "never changes" in found.reason
         return
     tau, p = by_enumeration(x, y)
     assert found.tau == pytest.approx(tau, abs=1e-12)
@@ -84,7 +84,7 @@ def test_fewer_than_two_pairs_is_a_reason_not_an_error(x, y):
     found = kendall(x, y)
     assert math.isnan(found.tau)
     assert math.isnan(found.p)
-    assert "two are needed" in found.reason
+    assert "fewer than two" in found.reason
 
 
 def test_unequal_lengths_are_refused():

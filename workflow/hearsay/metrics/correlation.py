@@ -59,9 +59,9 @@ def kendall(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correla
     y = rankdata(y[complete], method="dense").astype(np.int64)
     n = x.size
     if n < 2:
-        return _undefined(n, dropped, f"{n} complete pair{'' if n == 1 else 's'}; two are needed")
+        return _undefined(n, dropped, "fewer than two complete pairs")
     if x.max() == 1 or y.max() == 1:
-        return _undefined(n, dropped, "a variable is the same for every model")
+        return _undefined(n, dropped, "one variable never changes")
     i, j = np.triu_indices(n, 1)
     x_signs, y_signs = np.sign(x[i] - x[j]), np.sign(y[i] - y[j])
     score = int(x_signs @ y_signs)  # S: concordant minus discordant pairs

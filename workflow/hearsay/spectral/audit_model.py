@@ -34,7 +34,7 @@ def main(
         device=options["device"],
         placeholders=tuple(options["placeholders"]),
         keep_eigenvalues=lambda row, values: spectra.__setitem__(str(row), values),
-        progress=lambda items, total: tqdm(items, total=total, unit="tensor", file=sys.stderr),
+        progress=lambda weights, total: tqdm(weights, total=total, unit="weight", file=sys.stderr),
     )
     broken = frame.loc[frame["status"] == "not_finite", "name"].unique()
     if len(broken):

@@ -10,7 +10,7 @@ import typer
 
 from hearsay.metrics.scores import read_scores, write_scores
 from hearsay.provenance import Run
-from hearsay.spectral.summary import summarise
+from hearsay.spectral.summary import summary_table
 
 STEP = "hearsay.spectral.summarise_audits"
 
@@ -23,9 +23,8 @@ def score_rows(
         base = {"system": "spectral", "experiment": experiment, "model": model, "run": run}
         if model in accuracies:
             yield {**base, "metric": "accuracy", "value": accuracies[model]}
-        summary = summarise(pd.read_csv(path, keep_default_na=True))
-        for metric, value in summary.items():
-            yield {**base, "metric": metric, "value": value}
+        for row in summary_table(pd.read_csv(path)).itertuples():
+            yield {**base, "metric": row.Index, "value": row.value, "n": row.n}
 
 
 def main(

@@ -1,0 +1,89 @@
+"""Means and sums over successes only, with their counts."""
+
+import pandas as pd
+import pytest
+import torch
+
+from hearsay.spectral.columns import STATUSES
+from hearsay.spectral.report import audit
+from hearsay.spectral.summary import summarise, summary_table
+
+
+def audit_small(source, **options):
+    return audit(source, convention=options.pop("convention", "paper"), **options)
+
+
+def rows_of(frame, name):
+    return frame[frame["name"] == name].to_dict("records")
+
+
+def only(frame, name):
+    (row,) = rows_of(frame, name)
+    return row
+
+
+# --- summary -------------------------------------------------------------------------------------
+
+
+def test_summary_counts_and_means(heavy):
+    state = {
+        "a.weight": heavy(60, 60),
+        "conv.weight": heavy(60, 60, 1, 2),
+        "zero.weight": torch.zeros(60, 60),
+        "b.weight": heavy(20, 60),
+        "ids": torch.zeros(4, 4, dtype=torch.int64),
+    }
+    frame = audit(state)
+    table = summary_table(frame)
+    value, n = table["value"], table["n"]
+    good = frame[frame["alpha"].notna()]
+    assert len(good) == 3
+    assert value["matrices"] == 6
+    assert value["depth"] == 2
+    counts = value[[f"status_{status}" for status in STATUSES]]
+    assert counts.sum() == 6
+    assert counts["status_ok"] + counts["status_small_tail"] == 3
+    assert (counts["status_zero"], counts["status_too_small"], counts["status_skipped"]) == (
+        1,
+        1,
+        1,
+    )
+    assert value["alpha"] == pytest.approx(good["alpha"].mean())
+    assert value["alpha_hat_sum"] == pytest.approx(3 * value["alpha_hat"])  # Eq. 3
+    assert value["alpha_hat_normalised_sum"] == pytest.approx(good["alpha_hat_normalised"].sum())
+    assert n["alpha"] == n["alpha_hat_sum"] == 3
+    assert pd.isna(n["depth"])
+    assert list(table.index) == [
+        "depth",
+        "matrices",
+        *(f"status_{status}" for status in STATUSES),
+        "alpha",
+        "alpha_hat",
+        "alpha_hat_sum",
+        "alpha_hat_normalised",
+        "alpha_hat_normalised_sum",
+        "log_spectral_norm",
+        "log_frobenius_norm",
+        "stable_rank",
+        "log_stable_rank",
+    ]
+
+
+def test_summary_of_a_report_read_back(tmp_path, zoo):
+    frame = audit_small(zoo)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    pd.testing.assert_series_equal(summarise(pd.read_csv(tmp_path / "a.csv")), summarise(frame))
+
+
+def test_summary_without_a_success_has_no_means():
+    summary = summarise(audit({"w.weight": torch.zeros(60, 60)}))
+    assert summary["status_zero"] == 1
+    assert summary["depth"] == 0
+    assert summary[["alpha", "alpha_hat", "alpha_hat_sum", "log_spectral_norm"]].isna().all()
+
+
+def test_summary_of_a_foreign_frame_is_refused(heavy):
+    frame = audit({"w.weight": heavy(60, 60)})
+    frame["status"] = "failed"
+    with pytest.raises(ValueError, match="no audit gives the status failed"):
+        summarise(frame)

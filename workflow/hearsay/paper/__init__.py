@@ -1,0 +1,1 @@
+"""Tables, figures and the result page; reads score files and run records only."""

@@ -1,0 +1,141 @@
+"""What the tables and figures of the capacity paper read: audits, their summary, published values.
+
+Paper: Martin and Mahoney, "Universality and Capacity Metrics in Deep Neural Networks".
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hearsay.errors import InputError
+from hearsay.metrics.scores import read_scores
+
+PUBLISHED_COLUMNS = [
+    "model",
+    "series",
+    "accuracy",
+    "accuracy_source",
+    "alpha",
+    "alpha_hat",
+    "source",
+]
+AUDIT_TEXT = ["name", "aliases", "kind", "shape", "slice", "status", "reason"]
+AUDIT_NUMBERS = ["N", "M", "alpha", "xmin", "D", "sigma", "n_tail", "lambda_max"]
+FITTED = ("ok", "small_tail")  # statuses with an exponent
+OWN_ACCURACY = "with the model in this configuration: measured here or given there"
+
+
+@dataclass(frozen=True)
+class AuditedModel:
+    """A model of this configuration and the architecture series it belongs to."""
+
+    model: str
+    series: str
+
+
+def read_models(text: str) -> list[AuditedModel]:
+    """Read ``[{"model": …, "series": …}, …]``, in the order in which models are shown."""
+    try:
+        models = [AuditedModel(**entry) for entry in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f'--models: not a JSON list of {{"model": …, "series": …}}: {error}'
+        ) from None
+    names = [model.model for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"--models: named twice: {', '.join(twice)}")
+    return models
+
+
+def read_published(path: Path | str) -> pd.DataFrame:
+    """Read the authors' published values: one row a model, indexed by it; numbers may be NaN."""
+    frame = _read_csv(path, PUBLISHED_COLUMNS, ["accuracy", "alpha", "alpha_hat"])
+    if list(frame.columns) != PUBLISHED_COLUMNS:
+        raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
+    if frame["model"].duplicated().any():
+        raise InputError(
+            f"{path}: more than one row for {frame['model'][frame['model'].duplicated()].iloc[0]}"
+        )
+    return frame.set_index("model")
+
+
+def read_summary(path: Path | str, models: list[AuditedModel]) -> pd.DataFrame:
+    """Read ``spectral/summary.csv`` as one row a model, in the order of `models`.
+
+    Returns
+    -------
+    Indexed by model; a column for every metric, and ``series``, ``run`` (id of the record) and
+    ``convention``.
+
+    Raises
+    ------
+    InputError
+        if a model has no rows, is in no series, or has two values for one metric.
+    """
+    scores = read_scores(path)
+    known = [model.model for model in models]
+    if unknown := sorted(set(scores["model"]) - set(known)):
+        raise InputError(f"{path}: holds {', '.join(unknown)}, which --models does not name")
+    if absent := [name for name in known if name not in set(scores["model"])]:
+        raise InputError(f"{path}: no scores of {', '.join(absent)}; audit them first")
+    twice = scores[scores.duplicated(["model", "metric"])]
+    if len(twice):
+        raise InputError(
+            f"{path}: more than one value of {twice['metric'].iloc[0]} for "
+            f"{twice['model'].iloc[0]}; a summary holds one convention"
+        )
+    wide = scores.pivot(index="model", columns="metric", values="value").reindex(known)
+    wide.columns.name = None
+    # Accuracy may come with another record than the audit: a row points to its audit's.
+    audits = scores[scores["metric"] != "accuracy"].groupby("model", sort=False)
+    wide["run"] = audits["run"].first()
+    wide["convention"] = audits["experiment"].first()
+    wide["series"] = [model.series for model in models]
+    return wide
+
+
+def metric_of(summary: pd.DataFrame, metric: str) -> pd.Series:
+    """One metric of every model; NaN where a model has none."""
+    return summary[metric] if metric in summary else pd.Series(math.nan, index=summary.index)
+
+
+def accuracies(summary: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy in percent and where it is from, indexed as `summary`.
+
+    The summary's own value goes before the published one; NaN and empty where neither exists.
+    """
+    own = metric_of(summary, "accuracy")
+    known = published.reindex(summary.index)
+    source = known["accuracy_source"].fillna("").where(known["accuracy"].notna(), "")
+    return pd.DataFrame(
+        {
+            "accuracy": own.fillna(known["accuracy"]),
+            "source": source.where(own.isna(), OWN_ACCURACY),
+        }
+    )
+
+
+def read_audit(path: Path | str) -> pd.DataFrame:
+    """Read ``spectral/{model}.csv``: text columns as text, the others as float64."""
+    frame = _read_csv(path, AUDIT_TEXT + AUDIT_NUMBERS, AUDIT_NUMBERS)
+    fitted = frame["status"].isin(FITTED)
+    bad = frame[fitted & ~np.isfinite(frame["alpha"])]
+    if len(bad):
+        raise InputError(f"{path}: {bad['name'].iloc[0]} has status ok and no alpha")
+    return frame
+
+
+def _read_csv(path: Path | str, columns: list[str], numbers: list[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if missing := [column for column in columns if column not in frame]:
+            raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
+        for column in numbers:
+            frame[column] = pd.to_numeric(frame[column].replace("", None)).astype(float)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}") from None
+    return frame

@@ -1,0 +1,225 @@
+"""The result page: one self-contained HTML file with every table, figure and run record.
+
+``python -m hearsay.paper.page --manifest MANIFEST --out results/demo/index.html``
+
+MANIFEST is JSON, or the path of a JSON file; paths in it are relative to the working directory::
+
+    {"title": "hearsay",                      # heading of the page
+     "configuration": "demo",                 # optional
+     "about": "workflow/report/workflow.rst", # optional prose below the heading
+     "sections": [                            # one for each paper, any number
+      {"id": "capacity",                      # anchor: lower-case letters, digits, hyphens
+       "title": "Universality and Capacity Metrics …",
+       "authors": "Martin and Mahoney, 2019", # optional
+       "text": "workflow/report/capacity.rst",# optional methods prose
+       "items": [                             # in the order shown; one of table, figure, not_run
+        {"label": "Table 1", "title": "…",
+         "table": "results/demo/tables/capacity_table1.json",
+         "caption": "workflow/report/capacity_table1.rst",               # optional
+         "record": "results/demo/tables/capacity_table1.run.json",       # optional
+         "files": ["results/demo/tables/capacity_table1.csv"]},          # optional downloads
+        {"label": "Figure 1", "title": "…", "figure": "…/capacity_figure1.svg", …},
+        {"label": "Table 3", "title": "…", "not_run": "not run: licence"}],
+       "records": ["results/demo/spectral/vgg11.run.json"]}]}            # runs behind the items
+
+What is not in the manifest is not shown. A table comes from `hearsay.paper.tables`, a figure from
+`hearsay.paper.style`, a record from `hearsay.provenance.Run`; a record's ``findings``, a list of
+``{"subject", "text"}``, make the summary at the top of the page. The page depends on its inputs
+alone: it holds no time or place of its own making.
+"""
+
+import base64
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from hearsay.errors import InputError
+from hearsay.paper.command import run_command
+from hearsay.paper.html_text import cell, duration, pretty_json, prose, short_commit, symbols
+from hearsay.paper.inline_svg import InlineFigure, read_figure
+from hearsay.paper.manifest import Item, Manifest, Section, read_manifest
+from hearsay.paper.tables import Column, Row, Table, by_group, is_missing, read_table
+from hearsay.provenance import write_text
+
+HERE = Path(__file__).parent
+EMBEDDED = {".csv": "text/csv", ".md": "text/markdown", ".tex": "text/x-tex"}
+RECORD_PARTS = ["id", "step", "settings", "seed", "code", "inputs", "wall_seconds", "finished"]
+RECORD_PARTS += ["commit", "versions", "hardware"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run record and what its step added to it; `name` is its file's."""
+
+    name: str
+    content: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Anchor and name."""
+        return self.content["id"]
+
+    @property
+    def findings(self) -> list[dict[str, str]]:
+        """Sentences for the summary."""
+        return self.content.get("findings", [])
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What the step recorded beyond the parts that every record has."""
+        known = {*RECORD_PARTS, "findings"}
+        return {key: value for key, value in self.content.items() if key not in known and value}
+
+
+@dataclass
+class ShownItem:
+    """An item with its files read."""
+
+    id: str
+    item: Item
+    caption: Markup
+    table: Table | None = None
+    figure: InlineFigure | None = None
+    record: Record | None = None
+    holds_record: bool = False
+    downloads: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class ShownSection:
+    """A paper's section; `records` are those that no item of the page shows already."""
+
+    section: Section
+    text: Markup
+    items: list[ShownItem]
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[dict[str, str]]:
+        """All sentences of the items, in order."""
+        return [f for item in self.items if item.record for f in item.record.findings]
+
+
+def build_page(manifest: Manifest, out: Path) -> str:
+    """HTML of the page that `manifest` describes; `out` is where relative links start."""
+    anchors: set[str] = set()  # a record that several items share is shown once
+    sections = []
+    for section in manifest.sections:
+        items = [_read_item(item, f"{section.id}-{item.anchor}", out) for item in section.items]
+        for item in items:
+            item.holds_record = item.record is not None and item.record.id not in anchors
+            anchors |= {item.record.id} if item.record else set()
+        sections.append(ShownSection(section, prose(section.text), items))
+    for shown in sections:
+        for record in map(_read_record, shown.section.records):
+            if record.id not in anchors:
+                anchors.add(record.id)
+                shown.records.append(record)
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        f.__name__: f for f in (symbols, cell, pretty_json, duration, short_commit, by_group)
+    }
+    return environment.get_template("page.html").render(
+        manifest=manifest,
+        about=prose(manifest.about),
+        sections=sections,
+        facts=_facts(_all_records(sections)),
+        known_runs=anchors,
+        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        columns_with_values=_columns_with_values,
+    )
+
+
+def _columns_with_values(table: Table, rows: list[Row]) -> list[Column]:
+    """The shown columns in which one of `rows` at least has a value."""
+    return [
+        column
+        for column in table.shown
+        if any(not is_missing(row.cells.get(column.key)) for row in rows)
+    ]
+
+
+def _read_item(item: Item, identifier: str, out: Path) -> ShownItem:
+    return ShownItem(
+        identifier,
+        item,
+        prose(item.caption),
+        table=read_table(item.table) if item.table else None,
+        figure=read_figure(item.figure, identifier) if item.figure else None,
+        record=_read_record(item.record) if item.record else None,
+        downloads=[_download(path, out) for path in item.files],
+    )
+
+
+def _read_record(path: Path) -> Record:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [part for part in RECORD_PARTS if part not in content]:
+            raise InputError(f"{path}: not a run record: it lacks {', '.join(missing)}")
+        record = Record(path.name.removesuffix(".json").removesuffix(".run"), content)
+        for finding in record.findings:
+            if set(finding) != {"subject", "text"}:
+                raise InputError(f"{path}: a finding has a subject and a text, not {finding}")
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a run record: {error}") from None
+    return record
+
+
+def _download(path: Path, out: Path) -> dict[str, str]:
+    """A link that works wherever the page lies for text, else one relative to the page."""
+    name = path.suffix.lstrip(".").upper()
+    try:
+        if path.suffix in EMBEDDED:
+            content = base64.b64encode(path.read_bytes()).decode()
+            href = f"data:{EMBEDDED[path.suffix]};charset=utf-8;base64,{content}"
+            return {"name": name, "file": path.name, "href": href}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not path.is_file():
+        raise InputError(f"{path}: no such file to link to")
+    href = quote(Path(os.path.relpath(path, out.parent)).as_posix())
+    return {"name": name, "file": "", "href": href}
+
+
+def _all_records(sections: list[ShownSection]) -> list[Record]:
+    records = [item.record for s in sections for item in s.items if item.record]
+    records += [record for s in sections for record in s.records]
+    return list({record.id: record for record in records}.values())
+
+
+def _facts(records: list[Record]) -> dict[str, Any]:
+    """What ran, when, on what: over all records of the page."""
+    finished = sorted(record.content["finished"] for record in records)
+    return {
+        "runs": len(records),
+        "first": finished[0][:10] if finished else "",
+        "last": finished[-1][:10] if finished else "",
+        "seconds": sum(record.content["wall_seconds"] for record in records),
+        "commits": sorted({record.content["commit"] for record in records}),
+        "machines": sorted({record.content["hardware"]["cpu"] for record in records}),
+    }
+
+
+def main(
+    manifest: Annotated[str, typer.Option(help="what to show: JSON, or the path of a JSON file")],
+    out: Annotated[Path, typer.Option(help="the page")],
+) -> None:
+    """Write the result page."""
+    write_text(out, build_page(read_manifest(manifest), out))
+
+
+if __name__ == "__main__":
+    run_command(main)

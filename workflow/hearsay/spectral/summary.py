@@ -1,0 +1,57 @@
+"""Summaries of an audit: means and sums over the successful fits, and counts of every status."""
+
+import pandas as pd
+
+from hearsay.spectral.columns import STATUSES, SUCCESSES
+
+
+def summarise(frame: pd.DataFrame) -> pd.Series:
+    """Summarise an audit (the frame of `audit`, or its CSV read back) as one number a metric.
+
+    Returns
+    -------
+    Series, float64, by metric: depth (weights with at least one success), matrices (all rows),
+    status_ok ... status_skipped (their counts), then over the rows of status ok or small_tail:
+    alpha, alpha_hat, alpha_hat_normalised, log_spectral_norm, log_frobenius_norm, stable_rank,
+    log_stable_rank (means; the last over its finite values), and alpha_hat_sum,
+    alpha_hat_normalised_sum: Eq. 3 as it is written, without the 1/N_L of an average. NaN where
+    there is no success.
+
+    Raises ValueError for a frame with a status that no audit gives.
+    """
+    return summary_table(frame)["value"]
+
+
+def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same with, beside each `value`, the number `n` of rows it summarises (Int64).
+
+    n is the number of successes (of finite values, for log_stable_rank) for means and sums, and
+    missing for counts.
+    """
+    unknown = set(frame["status"]) - set(STATUSES)
+    if unknown:
+        raise ValueError(f"no audit gives the status {', '.join(map(str, sorted(unknown)))}")
+    successes = frame[frame["status"].isin(SUCCESSES)]
+    rows: dict[str, tuple[float, int | None]] = {
+        "depth": (successes["name"].nunique(), None),
+        "matrices": (len(frame), None),
+    }
+    for status in STATUSES:
+        rows[f"status_{status}"] = (int((frame["status"] == status).sum()), None)
+
+    def mean(column: str) -> None:
+        rows[column] = (successes[column].mean(), int(successes[column].count()))
+
+    def total(column: str) -> None:  # Eq. 3
+        rows[f"{column}_sum"] = (successes[column].sum(min_count=1), len(successes))
+
+    mean("alpha")
+    mean("alpha_hat")
+    total("alpha_hat")
+    mean("alpha_hat_normalised")
+    total("alpha_hat_normalised")
+    for column in ("log_spectral_norm", "log_frobenius_norm", "stable_rank", "log_stable_rank"):
+        mean(column)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "n"])
+    table.index.name = "metric"
+    return table.astype({"value": "float64", "n": "Int64"})

@@ -245,6 +245,13 @@ def test_weight_normalisation_is_undone(zoo):
     )
 
 
+def test_factors_in_float64_are_not_written_to(heavy):
+    state = {"fc.weight_g": heavy(14, 1).double(), "fc.weight_v": heavy(14, 16).double()}
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    assert only(audit_small(state), "fc.weight")["status"] in SUCCESSES
+    assert all(torch.equal(state[name], tensor) for name, tensor in before.items())
+
+
 def test_pruning_is_undone(heavy):
     layer = nn.Linear(40, 30)
     layer.weight.data = heavy(30, 40)
@@ -277,6 +284,12 @@ def test_tied_weights_come_once_with_their_aliases(zoo):
     assert only(frame, "embed.weight")["aliases"] == "tied.weight"
     assert all(row["aliases"] == "again.weight" for row in rows_of(frame, "conv1.weight"))
     assert not {"tied.weight", "again.weight"} & set(frame["name"])
+
+
+def test_a_part_of_a_weight_is_no_tie(heavy):
+    weight = heavy(20, 12)
+    frame = audit_small({"all.weight": weight, "part.weight": weight[:15]})
+    assert list(frame["N"]) == [20, 15]
 
 
 def test_ties_in_files(tmp_path, heavy):

@@ -65,6 +65,16 @@ def test_slices_of_2019_drop_the_smallest_and_end_at_the_largest(heavy):
             )
 
 
+def test_the_smallest_eigenvalue_is_left_out_of_the_fit_only():
+    # A whole spectrum that is a power law (alpha = 3): the fit takes all that it is given.
+    values = (1 - (np.arange(100) + 0.5) / 100) ** -0.5
+    weight = {"w.weight": torch.from_numpy(np.diag(np.sqrt(values)))}
+    dropped, whole = (audit(weight, drop_smallest=drop).iloc[0] for drop in (None, False))
+    assert (dropped["n_tail"], whole["n_tail"]) == (99, 100)
+    assert dropped["xmin"] == pytest.approx(values[1])
+    assert dropped["stable_rank"] == whole["stable_rank"]
+
+
 def test_paper_divides_by_n_and_its_two_alpha_hats_agree(heavy):
     weight = heavy(48, 16, 1, 2)
     row = of_slice(audit({"conv.weight": weight}, convention="paper"), "0,1")

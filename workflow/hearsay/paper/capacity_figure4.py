@@ -61,9 +61,9 @@ def draw_layers(
     label: str,
     title: str,
 ) -> None:
-    """`quantity` by layer (`layers`: names and how they are shown): every slice a faint dot, every layer's mean (geometric for λmax) large.
+    """`quantity` by layer, `layers` being the names and how they are shown.
 
-    At the lower edge a cross marks a layer that the model lacks, a ring one without a fit.
+    Every slice is a small dot, every layer's mean (geometric for λmax) a large marker. At the lower edge a cross marks a layer that the model lacks, a ring one without a fit.
     """
     position = {name: k for k, name in enumerate(layers)}
     for k, (model, audit) in enumerate(audits.items()):

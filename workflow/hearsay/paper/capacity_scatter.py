@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hearsay.metrics.correlation import Correlation, kendall
 from hearsay.paper.capacity import (
@@ -43,6 +44,8 @@ def draw_metric(
     axes.plot(values[both], accuracy[both], linestyle="none", **look(k))
     axes.set_xlabel(typeset(label))
     axes.set_ylabel("accuracy, %")
+    if (values[both] % 1 == 0).all():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     headline(axes, series, correlation_text(found))
     return found, PointNames(axes, list(values[both]), list(accuracy[both]), list(both))
 

@@ -12,6 +12,9 @@ from markupsafe import Markup, escape
 
 from hearsay.errors import InputError
 from hearsay.paper.tables import Column, is_missing, plain
+from hearsay.provenance import ROOT
+
+REPORT = ROOT / "workflow" / "report"
 
 
 def symbols(text: str) -> Markup:
@@ -65,9 +68,13 @@ def duration(seconds: float) -> str:
 
 
 def prose(path: Path | None) -> Markup:
-    """HTML of a reStructuredText file; nothing in it may include a file or raw HTML."""
+    """HTML of a reStructuredText file; nothing in it may include a file or raw HTML.
+
+    A relative path starts at `workflow/report` of the checkout that this code runs from.
+    """
     if path is None:
         return Markup()
+    path = REPORT / path
     options = {
         "_disable_config": True,  # a docutils.conf of the user's changes nothing
         "halt_level": 2,

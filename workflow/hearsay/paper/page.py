@@ -2,20 +2,21 @@
 
 ``python -m hearsay.paper.page --manifest MANIFEST --out results/demo/index.html``
 
-MANIFEST is JSON, or the path of a JSON file; paths in it are relative to the working directory::
+MANIFEST is JSON, or the path of a JSON file; paths in it are relative to the working directory,
+those of prose (about, text, caption) to `workflow/report`::
 
     {"title": "hearsay",                      # heading of the page
      "configuration": "demo",                 # optional
-     "about": "workflow/report/workflow.rst", # optional prose below the heading
+     "about": "workflow.rst",                 # optional prose below the heading
      "sections": [                            # one for each paper, any number
       {"id": "capacity",                      # anchor: lower-case letters, digits, hyphens
        "title": "Universality and Capacity Metrics …",
        "authors": "Martin and Mahoney, 2019", # optional
-       "text": "workflow/report/capacity.rst",# optional methods prose
+       "text": "capacity.rst",                # optional methods prose
        "items": [                             # in the order shown; one of table, figure, not_run
         {"label": "Table 1", "title": "…",
          "table": "results/demo/tables/capacity_table1.json",
-         "caption": "workflow/report/capacity_table1.rst",               # optional
+         "caption": "capacity_table1.rst",                                # optional
          "record": "results/demo/tables/capacity_table1.run.json",       # optional
          "files": ["results/demo/tables/capacity_table1.csv"]},          # optional downloads
         {"label": "Figure 1", "title": "…", "figure": "…/capacity_figure1.svg", …},

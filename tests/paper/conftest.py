@@ -64,7 +64,7 @@ def write_audit(folder, model, depth, rng):
     for layer in range(depth):
         for piece in ("0,0", "0,1"):
             status = "small_tail" if layer == 1 else "ok"
-            alpha = 2.5 + 2 * rng.random() + 9 * (layer == 2)
+            alpha = 1.6 + 4.4 * rng.random() + 9 * (layer == 2)
             size = 40 + layer
             row = audit_row(f"module.layer{layer}.weight", piece, alpha, 1 + rng.random(), status)
             rows.append(row | {"M": size, "N": size})

@@ -150,7 +150,9 @@ def test_figure1_counts_what_the_audits_hold(study, drawn):
     inside = 100 * alphas.between(2, 5).mean()
     finding = json.loads((drawn / "capacity_figure1.run.json").read_text())["findings"][0]["text"]
     assert f"{len(alphas)} matrices; {inside:.0f} % in [2, 5]" in finding
-    assert 0 < inside < 100  # the study has exponents beyond the range
+    below, above = (alphas < 2).sum(), alphas.between(5, 6).sum()
+    assert below >= 2 <= above  # the study has exponents on either side of the range
+    assert f"{100 * (alphas < 2).mean():.0f} % below 2" in finding
 
 
 def test_figure2_shows_tau_and_names_with_mathematics_taken_literally(study, drawn):
@@ -185,6 +187,22 @@ def test_figure4_tells_layers_that_one_model_lacks_or_that_have_no_fit(drawn):
     assert "tiny-3: mean α" in description
 
 
+def test_figure4_marks_stand_at_the_layers_they_mean(study):
+    audits = {name: read_audit(study.folder / f"{name}.csv") for name in ("tiny-4", "tiny-3")}
+    layers = {f"module.layer{k}.weight": str(k) for k in range(4)} | {"module.first.weight": "f"}
+    with figure_style():
+        _, (axes,) = panels(1, 1)
+        capacity_figure4.draw_layers(axes, audits, layers, "alpha", "α", "title")
+    slices, means, absent, unfitted = zip(*zip(*[iter(axes.lines)] * 4, strict=True), strict=True)
+    assert [line.get_xdata().round().tolist() for line in means] == [[0, 1, 2, 3], [0, 1, 2]]
+    assert [line.get_xdata().round().tolist() for line in absent] == [[], [3]]
+    assert [line.get_xdata().round().tolist() for line in unfitted] == [[4], [4]]
+    assert len(slices[0].get_xdata()) == 8
+    expected = pd.to_numeric(audits["tiny-4"]["alpha"]).groupby(audits["tiny-4"]["name"]).mean()
+    assert means[0].get_ydata().tolist() == pytest.approx(expected.dropna().tolist())
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "1", "2", "3", "f"]
+
+
 def test_a_model_beside_itself_is_refused(study, outputs, tmp_path):
     same = study.folder / "tiny-3.csv"
     with pytest.raises(InputError, match="tiny-3 is compared with itself"):
@@ -206,6 +224,7 @@ def test_short_names_lose_what_all_share():
     layers = ["module.a.0.weight", "module.b.0.weight", "module.b.weight"]
     assert short_names(layers) == ["a.0", "b.0", "b"]
     assert short_names(["x"]) == ["x"]
+    assert short_names(["features.4.weight", "features.7.weight"]) == ["features.4", "features.7"]
 
 
 def test_labels_keep_clear_of_each_other_where_there_is_room():

@@ -73,7 +73,7 @@ def test_published_verdicts_say_where_alpha_fails(study):
     verdicts = {t.series: t.verdict for t in published_tests(read_published(study.published))}
     assert verdicts["VGG"] == (
         "Smaller α̂ goes with better accuracy, as claimed (τ = −0.93, n = 8, p = 0.0004). "
-        "It does not hold for plain mean α (τ = +0.86)."
+        "Not so for plain mean α (τ = +0.86)."
     )
     assert (
         "4 models cannot carry the claim: even a perfect order has p = 1/12."
@@ -191,7 +191,7 @@ def test_cifar_resnets_as_in_the_notes(tmp_path, nothing_published):
     }
     assert test.correlations["alpha_hat"].p == pytest.approx(1 / 12)
     assert test.verdict == (
-        "Smaller α̂ goes with better accuracy (τ = −1.00, n = 4, p = 0.083). It does no better "
+        "τ of α̂ has the claimed sign (τ = −1.00, n = 4, p = 0.083). It does no better "
         "than log λmax, log ‖W‖² and depth (|τ| = 1.00), which need no power law. n = 4 models "
         "cannot carry the claim: even a perfect order has p = 1/12."
     )
@@ -233,7 +233,7 @@ def test_a_weak_order_of_enough_models_is_not_blamed_on_their_number(tmp_path, n
     )
     assert test.correlations["alpha_hat"].p == pytest.approx(1 / 12, abs=0.01)
     assert "With p > 0.05 these 5 models do not carry the claim." in test.verdict
-    assert "It does not hold for the sum of Eq. 3 (τ = +1.00)." in test.verdict
+    assert "Not so for the sum of Eq. 3 (τ = +1.00)." in test.verdict
     assert "No control could be computed." in test.verdict
 
 

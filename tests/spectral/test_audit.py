@@ -239,37 +239,45 @@ MEMORY = """
 import sys
 from hearsay.spectral.report import audit
 
-def peak():
+def megabytes(key):
     lines = open("/proc/self/status").read().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
-peaks = []
+def sample(weights, total):
+    for weight in weights:
+        yield weight
+        own.append(megabytes("RssAnon"))
+
 for path in sys.argv[1:]:
-    audit(path)
-    peaks.append(peak())
-print(*peaks)
+    own = []
+    audit(path, progress=sample)
+    print(megabytes("VmHWM"), max(own))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_that_of_one_tensor(tmp_path):
-    # 4 and 50 layers of 1 MB, and one of 16 MB, whose float64 copy would have 32.
     generator = torch.Generator().manual_seed(0)
 
-    def save(name, layers, *shape):
-        state = {f"l{k}.weight": torch.randn(shape, generator=generator) for k in range(layers)}
-        save_file(state, tmp_path / name)
-        return str(tmp_path / name)
+    def random(layers, *shape):
+        return {f"l{k}.weight": torch.randn(shape, generator=generator) for k in range(layers)}
 
-    few, many = save("few.safetensors", 4, 1024, 256), save("many.safetensors", 50, 1024, 256)
-    big = save("big.safetensors", 1, 32768, 128)
+    # 4 and 50 layers of 1 MB, and two of 16 MB, one of which would take 32 in float64.
+    save_file(random(4, 1024, 256), tmp_path / "few.safetensors")
+    save_file(random(50, 1024, 256), tmp_path / "many.safetensors")
+    torch.save(random(50, 1024, 256), tmp_path / "many.pth")
+    save_file(random(2, 32768, 128), tmp_path / "big.safetensors")
+    names = ["few.safetensors", "many.safetensors", "big.safetensors", "many.pth"]
     result = subprocess.run(
-        [sys.executable, "-c", MEMORY, few, many, big],
+        [sys.executable, "-c", MEMORY, *(str(tmp_path / name) for name in names)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    of_few, of_many, of_big = map(float, result.stdout.split())
-    assert of_many - of_few < 10  # MB; 46 more layers hold 46 MB
-    assert of_big - of_many < 16 + 40  # the tensor, and less than two copies of it in float64
+    few, many, big, mapped = (
+        [float(x) for x in line.split()] for line in result.stdout.splitlines()
+    )
+    assert many[0] - few[0] < 10  # peak, in MB; 46 more layers hold 46
+    assert mapped[1] - few[1] < 10  # beside the pages of the mapped file
+    assert big[0] - many[0] < 16 + 24  # the mapped tensor, and blocks of it in float64

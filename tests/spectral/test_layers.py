@@ -210,7 +210,7 @@ def test_packed_names_of_the_field(heavy):
         "b.c_attn.weight": (heavy(12, 36), "qkv", 1),
         "c.c_attn.weight": (heavy(36, 12), "qkv", 0),
         "d.crossattention.c_attn.weight": (heavy(12, 24), "kv", 1),
-        "e.qkv.weight": (heavy(36, 12), "qkv", 0),
+        "patch_embed.qkv.weight": (heavy(36, 12), "qkv", 0),
         "f.Wqkv.weight": (heavy(36, 12), "qkv", 0),
         "g.to_qkv.weight": (heavy(60, 12), "qkv", 0),
         "h.kv.weight": (heavy(24, 12), "kv", 0),
@@ -219,11 +219,33 @@ def test_packed_names_of_the_field(heavy):
     for name, (weight, parts, axis) in packed.items():
         blocks_match(frame, name, weight.chunk(len(parts), axis))
         assert [row["slice"] for row in rows_of(frame, name)] == list(parts)
+    assert set(frame["kind"]) == {"attention"}
     # Interleaved by heads, or of unequal blocks: whole, since a wrong split would be a lie.
     whole = {"a.query_key_value.weight": heavy(36, 12), "b.qkv_proj.weight": heavy(20, 12)}
     frame = audit_small(whole)
     assert list(frame["slice"]) == ["", ""]
     assert set(frame["kind"]) == {"attention"}
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_dense_layer_stored_as_a_convolution_is_one_matrix(heavy, convention):
+    net = nn.Module()
+    net.pre_logits = nn.Module()
+    net.pre_logits.fc1 = nn.Conv2d(6, 52, 3, bias=False)  # as timm's VGG, there 512 x 7 x 7
+    net.pre_logits.fc1.weight.data = weight = heavy(52, 6, 3, 3)
+    dense = audit({"fc.weight": weight.flatten(1)}, convention=convention).iloc[0]
+    for source in (net, net.state_dict()):
+        (row,) = audit(source, convention=convention).to_dict("records")
+        assert (row["kind"], row["slice"], row["N"], row["M"]) == ("linear", "", 54, 52)
+        assert row["alpha"] == dense["alpha"]
+
+
+def test_embeddings_by_name(heavy):
+    names = ["wte", "h.emb", "tok_emb", "model.embed_tokens", "embeddings.word_embeddings"]
+    state = {f"{name}.weight": heavy(30, 12) for name in names} | {"pos_embed": heavy(1, 30, 12)}
+    frame = audit_small(state | {"embeddings.dense.weight": heavy(12, 12)})
+    assert list(frame["kind"]) == ["embedding"] * 5 + ["parameter", "linear"]
+    assert frame["status"].isin(SUCCESSES).all()
 
 
 def test_weight_normalisation_is_undone(zoo):
@@ -250,6 +272,12 @@ def test_factors_in_float64_are_not_written_to(heavy):
     before = {name: tensor.clone() for name, tensor in state.items()}
     assert only(audit_small(state), "fc.weight")["status"] in SUCCESSES
     assert all(torch.equal(state[name], tensor) for name, tensor in before.items())
+
+
+def test_rank_is_judged_by_the_stored_type(heavy):
+    # In float64 the product of float32 factors would look like one of full rank.
+    state = {"fc.weight_g": heavy(30, 1), "fc.weight_v": heavy(30, 4) @ heavy(4, 30)}
+    assert only(audit_small(state), "fc.weight")["status"] == "rank_deficient"
 
 
 def test_pruning_is_undone(heavy):

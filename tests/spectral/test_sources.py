@@ -131,6 +131,13 @@ def test_layers_of_a_safetensors_file_come_in_counting_order(tmp_path, heavy):
     assert names == ["layer.2.weight", "layer.9.weight", "layer.10.weight"]
 
 
+def test_a_tensor_that_the_index_forgot_is_listed(tmp_path, heavy):
+    save_file({"a.weight": heavy(12, 12), "b.weight": heavy(12, 12)}, tmp_path / "1.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"b.weight": "1.safetensors"}}))
+    assert list(audit_small(index)["name"]) == ["b.weight", "a.weight"]
+
+
 def test_state_dicts_inside_one_another(tmp_path, heavy):
     content = {
         "encoder": {"fc.weight": heavy(12, 12)},

@@ -70,7 +70,7 @@ def page_manifest(results):
         }
         for kind, shown, endings in (
             ("table", TABLES, ("csv", "md", "tex")),
-            ("figure", FIGURES, ("png",)),
+            ("figure", FIGURES, ("svg", "png")),
         )
         for name, (label, title) in shown.items()
     ]

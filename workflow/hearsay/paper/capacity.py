@@ -28,6 +28,7 @@ PUBLISHED_COLUMNS = [
 ]
 AUDIT_TEXT = ["name", "aliases", "kind", "shape", "slice", "status", "reason"]
 AUDIT_NUMBERS = ["N", "M", "alpha", "xmin", "D", "sigma", "n_tail", "lambda_max"]
+AUDIT_NUMBERS += ["log_spectral_norm"]
 FITTED = ("ok", "small_tail")  # statuses with an exponent
 OWN_ACCURACY = "with the model in this configuration: measured here or given there"
 

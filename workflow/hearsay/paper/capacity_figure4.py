@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter
 
 from hearsay.errors import InputError
 from hearsay.paper.capacity import FITTED, read_audit
@@ -63,7 +61,8 @@ def draw_layers(
 ) -> None:
     """`quantity` by layer, `layers` being the names and how they are shown.
 
-    Every slice is a small dot, every layer's mean (geometric for λmax) a large marker. At the lower edge a cross marks a layer that the model lacks, a ring one without a fit.
+    Every slice is a small dot, every layer's mean a large marker. At the lower edge a cross marks
+    a layer that the model lacks, a ring one without a fit.
     """
     position = {name: k for k, name in enumerate(layers)}
     for k, (model, audit) in enumerate(audits.items()):
@@ -79,9 +78,7 @@ def draw_layers(
             alpha=0.55,
             color=look(k)["color"],
         )
-        values = np.log(fitted[quantity]) if quantity == "lambda_max" else fitted[quantity]
-        means = values.groupby(fitted["name"]).mean()
-        means = np.exp(means) if quantity == "lambda_max" else means
+        means = fitted[quantity].groupby(fitted["name"]).mean()
         axes.plot(
             [position[name] + shift for name in means.index],
             means,
@@ -103,10 +100,6 @@ def draw_layers(
                 markerfacecolor="none",
                 color=look(k)["color"],
             )
-    if quantity == "lambda_max":
-        axes.set_yscale("log")
-        for axis_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis_formatter(LogFormatter(minor_thresholds=(1.5, 0.6)))
     axes.margins(y=0.1)
     axes.set_ylabel(typeset(label))
     axes.set_xlim(-0.7, len(layers) - 0.3)
@@ -124,13 +117,16 @@ def draw_layers(
 
 
 def short_names(layers: list[str]) -> list[str]:
-    """Layer names without the words that all of them begin or end with."""
+    """Layer names without the words that all begin or end with; a number alone is no name."""
     words = [name.split(".") for name in layers]
-    while all(len(w) > 1 for w in words) and len({w[0] for w in words}) == 1:
-        words = [w[1:] for w in words]
-    while all(len(w) > 1 for w in words) and len({w[-1] for w in words}) == 1:
-        words = [w[:-1] for w in words]
+    for first, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
+        while len({w[first] for w in words}) == 1 and all(_is_name(w[rest]) for w in words):
+            words = [w[rest] for w in words]
     return [literal(".".join(w)) for w in words]
+
+
+def _is_name(words: list[str]) -> bool:
+    return any(not word.isdigit() for word in words)
 
 
 def differences(audits: dict[str, pd.DataFrame], layers: list[str]) -> list[str]:
@@ -155,7 +151,7 @@ def means_sentence(audits: dict[str, pd.DataFrame]) -> str:
         fitted = audit[audit["status"].isin(FITTED)]
         parts.append(
             f"{model}: mean α {fitted['alpha'].mean():.3f}, "
-            f"mean log λmax {np.log10(fitted['lambda_max']).mean():.3f} over {len(fitted)} matrices"
+            f"mean log λmax {fitted['log_spectral_norm'].mean():.3f} over {len(fitted)} matrices"
         )
     return f"{'; '.join(parts)}."
 
@@ -186,7 +182,9 @@ def main(
         # Two panels of many layers would be wider than a page.
         columns, rows = (2, 1) if len(layers) <= 24 else (1, 2)
         figure, (above, below) = panels(columns, rows, size)
-        draw_layers(above, audits, layers, "lambda_max", "λmax", "Largest eigenvalue by layer")
+        draw_layers(
+            above, audits, layers, "log_spectral_norm", "log₁₀ λmax", "Largest eigenvalue by layer"
+        )
         draw_layers(below, audits, layers, "alpha", "α", "Exponent by layer")
         save_figure(
             figure,

@@ -108,7 +108,7 @@ class SeriesTest:
         best = max(strength.values())
         orders_best = [name for name, value in strength.items() if value == best]
         names = listed(orders_best)
-        if claim.tau < 0 and -claim.tau > best:
+        if -claim.tau > best:
             return f"It does better than every control (best: {names}, |τ| = {best:.2f})."
         need = "needs" if len(orders_best) == 1 else "need"
         return f"It does no better than {names} (|τ| = {best:.2f}), which {need} no power law."
@@ -120,7 +120,7 @@ class SeriesTest:
             for name, words in IN_WORDS.items()
             if claim.tau < 0 and name in self.correlations and self.correlations[name].tau >= 0
         ]
-        return f"It does not hold for {listed(against)}." if against else ""
+        return f"Not so for {listed(against)}." if against else ""
 
 
 def listed(names: list[str]) -> str:
@@ -134,10 +134,13 @@ def direction(claim: Correlation) -> str:
         return f"τ of α̂ is not defined: {claim.reason}."
     facts = f"τ = {signed(claim.tau)}, n = {claim.n}, p = {probability(claim.p)}"
     if claim.tau < 0:
-        claimed = ", as claimed" if claim.p <= SIGNIFICANT else ""
-        return f"Smaller α̂ goes with better accuracy{claimed} ({facts})."
+        if claim.p <= SIGNIFICANT:
+            return f"Smaller α̂ goes with better accuracy, as claimed ({facts})."
+        return f"τ of α̂ has the claimed sign ({facts})."
     if claim.tau > 0:
-        return f"Larger α̂ goes with better accuracy, against the claim ({facts})."
+        if claim.p <= SIGNIFICANT:
+            return f"Larger α̂ goes with better accuracy, against the claim ({facts})."
+        return f"τ of α̂ has the sign against the claim ({facts})."
     return f"α̂ does not order the models ({facts})."
 
 

@@ -11,17 +11,21 @@ from docutils.writers.html5_polyglot import Writer
 from markupsafe import Markup, escape
 
 from hearsay.errors import InputError
-from hearsay.paper.tables import Column, is_missing, plain
+from hearsay.paper.tables import Column, plain
 from hearsay.provenance import ROOT
 
 REPORT = ROOT / "workflow" / "report"
 
 
 def symbols(text: str) -> Markup:
-    """`text` escaped, with the symbols of the papers' tables set as such."""
+    """`text` escaped, with the symbols of the papers' tables set as such.
+
+    Negative numbers get a true minus, and powers of ten are raised.
+    """
     safe = str(escape(text))
     safe = safe.replace("λmax", "<i>λ</i><sub>max</sub>").replace("‖W‖²", "‖<i>W</i>‖²<sub>F</sub>")
-    safe = re.sub(r"(\d)e([+-])0*(\d+)", _power, safe)
+    safe = re.sub(r"(^|[\s(])-(?=\d)", r"\1−", safe)
+    safe = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-])0*(\d+)(?!\w)", _power, safe)
     return Markup(re.sub(r" ([=×]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", safe))
 
 
@@ -31,11 +35,8 @@ def _power(match: re.Match[str]) -> str:
 
 
 def cell(value: Any, column: Column) -> Markup:
-    """A table cell: numbers with a true minus and powers of ten, text with its symbols."""
-    text = plain(value, column)
-    if is_missing(value) or column.kind in ("text", "run"):
-        return symbols(text)
-    return symbols(re.sub("^-", "−", text))
+    """A table cell."""
+    return symbols(plain(value, column))
 
 
 def pretty_json(value: Any, indent: str = "") -> str:

@@ -9,7 +9,7 @@ those of prose (about, text, caption) to `workflow/report`::
      "configuration": "demo",                 # optional
      "about": "workflow.rst",                 # optional prose below the heading
      "sections": [                            # one for each paper, any number
-      {"id": "capacity",                      # anchor: lower-case letters, digits, hyphens
+      {"id": "capacity",                      # anchor: lower-case letters and digits
        "title": "Universality and Capacity Metrics …",
        "authors": "Martin and Mahoney, 2019", # optional
        "text": "capacity.rst",                # optional methods prose

@@ -214,9 +214,8 @@ def save_figure(figure: Figure, svg: Path, png: Path, *, title: str, description
     axes = [a for a in figure.axes if a.get_visible()]
     for k, panel in enumerate(axes):
         panel.set_gid(f"panel-{k + 1}")
-    no_date = {"Date": None, "Creator": None, "Format": None, "Type": None}
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata=no_date)
+    figure.savefig(drawn, format="svg")
     text = drawn.getvalue().decode()
     with whole_file(png) as temporary:
         figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
@@ -237,6 +236,7 @@ def _boxes(figure: Figure, axes: list[Axes]) -> str:
 
 
 def _described(svg: str, title: str, description: str, boxes: str) -> str:
+    # The metadata hold the date.
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, count=1, flags=re.DOTALL)
     head = re.search(r"<svg\b[^>]*>", svg)
     assert head is not None

@@ -14,8 +14,11 @@ import torch
 
 from hearsay.spectral.weights import Layout, StoredTensor, Weight, unusable_dtype
 
-EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|emb)\.")
+EMBEDDING = re.compile(r"embed[^.]*(\.weight)?$|(^|[._])(wte|wpe|emb)(\.weight)?$")
 RECURRENT = re.compile(r"^(weight_(?:ih|hh|hr))(_l\d+)?(_reverse)?$")
+# timm stores the first two dense layers of VGG as convolutions: fc1 is (4096, 512, 7, 7), which
+# published analyses of torchvision's (4096, 25088) read as one matrix.
+STORED_AS_CONVOLUTION = re.compile(r"(^|\.)pre_logits\.fc\d\.weight$")
 GATED = {4: "lstm", 3: "gru", 1: "rnn"}
 NO_WEIGHT = re.compile(r"(^|[._])(bias|mask|bias_k|bias_v)$")
 
@@ -46,6 +49,8 @@ def layout_by_name(tensor: StoredTensor, shapes: Mapping[str, tuple[int, ...]]) 
             return Layout("embedding")
         plain = Layout("linear" if attribute == "weight" else "parameter")
         return packed_attention(name, shape) or plain
+    if len(shape) == 4 and STORED_AS_CONVOLUTION.search(name):
+        return Layout("linear", "dense")
     if _reads_as_kernel(attribute, shape):
         return Layout(f"conv{len(shape) - 2}d", "convolution", groups=None)
     return Layout("parameter")

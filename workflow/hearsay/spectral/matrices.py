@@ -111,6 +111,8 @@ def matrices_of(tensor: torch.Tensor, layout: Layout, convention: Convention) ->
         return [Part("", reason="without values")]
     if layout.form == "matrix":
         return _plain(tensor, layout, convention)
+    if layout.form == "dense":
+        return _plain(tensor.flatten(1), layout, convention)
     if layout.form == "stack":
         if min(tensor.shape[1:]) < 2:
             return [Part("", reason=f"vectors, not matrices: {_size(tensor)}")]

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from hearsay.spectral.layouts import (
+    STORED_AS_CONVOLUTION,
     layout_by_name,
     no_values,
     packed_attention,
@@ -71,7 +72,7 @@ def _layout_by_class(owner: nn.Module, attribute: str, tensor: StoredTensor) -> 
         if attribute == "in_proj_weight":
             return packed_attention(name, shape)
         return Layout("attention") if attribute.endswith("_proj_weight") else None
-    if attribute != "weight":
+    if attribute != "weight" or STORED_AS_CONVOLUTION.search(name):
         return None
     if isinstance(owner, CONVOLUTIONS):
         return Layout(f"conv{len(shape) - 2}d", "convolution", groups=owner.groups)

@@ -36,14 +36,15 @@ class Layout:
 
     kind : the layer, for the report: linear, embedding, conv2d, conv_transpose2d, lstm, ...
     form : "matrix"; "convolution" (out, in / groups, kernel...); "transposed" convolution
-        (in, out / groups, kernel...); "stack" of matrices along the first axis.
+        (in, out / groups, kernel...); "dense", a matrix stored as a convolution whose kernel
+        covers its whole input; "stack" of matrices along the first axis.
     groups : of a convolution; None where unknown (a state dict does not hold them).
     parts : names of equal blocks packed along `part_axis`, such as q, k, v.
     skip : why the tensor holds no weights to analyse; empty for a weight.
     """
 
     kind: str
-    form: Literal["matrix", "convolution", "transposed", "stack"] = "matrix"
+    form: Literal["matrix", "convolution", "transposed", "dense", "stack"] = "matrix"
     groups: int | None = 1
     parts: tuple[str, ...] = ()
     part_axis: int = 0

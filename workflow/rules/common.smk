@@ -9,6 +9,9 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
+# A profile may have imported the installed library: rules and digests are this checkout's.
+for name in [name for name in sys.modules if name.partition(".")[0] == "hearsay"]:
+    del sys.modules[name]
 
 from hearsay.config import load
 from hearsay.errors import InputError

@@ -278,6 +278,6 @@ def test_memory_is_that_of_one_tensor(tmp_path):
     few, many, big, mapped = (
         [float(x) for x in line.split()] for line in result.stdout.splitlines()
     )
-    assert many[0] - few[0] < 10  # peak, in MB; 46 more layers hold 46
-    assert mapped[1] - few[1] < 10  # beside the pages of the mapped file
+    assert many[0] - few[0] < 20  # peak, in MB; 46 more layers hold 46
+    assert mapped[1] - few[1] < 25  # beside the pages of the mapped file
     assert big[0] - many[0] < 16 + 24  # the mapped tensor, and blocks of it in float64

@@ -60,12 +60,12 @@ def test_the_results_equal_the_local_ones(through_slurm, demo):
 def test_elsewhere_with_a_space_in_the_path(slurm, origin, tmp_path, snakemake):
     elsewhere = tmp_path / "an other place"
     elsewhere.mkdir()
-    spectral = '{"models": ["digits-2"], "pair": null, "esd": null}'
+    one = elsewhere / "one.yaml"
+    one.write_text("spectral: {models: [digits-2], pair: null, esd: null}\n")
     done = snakemake(
         origin,
-        *["--profile", "slurm", "--configfile", "config/demo.yaml", "--directory", elsewhere],
-        *["--config", f"spectral={spectral}", "--latency-wait", "5"],
-        *["--slurm-init-seconds-before-status-checks", "3", "--", "spectral"],
+        *["--profile", "slurm", "--configfile", "config/demo.yaml", one, "--directory", elsewhere],
+        *["--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "3", "spectral"],
     )
     assert done.status == 0, done.text
     assert (elsewhere / "results/demo/spectral/summary.csv").is_file()

@@ -9,6 +9,7 @@ import contextlib
 import io
 import lzma
 import pickletools
+import re
 import tarfile
 import warnings
 import zipfile
@@ -40,7 +41,7 @@ CONTAINERS = (
     "params",
 )
 # What lies beside a state dict and has tensors of its own, which are no weights.
-NO_CONTAINERS = ("optim", "sched", "scaler", "callback", "loop", "rng", "history")
+NO_CONTAINER = re.compile("optim|sched|^(amp|callbacks|grad_scaler|history|loops|rng|scaler)")
 NEMO_WEIGHTS = "model_weights.ckpt"
 # Weights hardly compress: an archive that unpacks to more than this many times its size is a trap.
 EXPANSION = 20
@@ -125,7 +126,7 @@ def _state_dict(content: Any) -> Any:
         key: value
         for key, value in content.items()
         if isinstance(value, torch.Tensor | Placeholder)
-        or not any(word in str(key).lower() for word in NO_CONTAINERS)
+        or not NO_CONTAINER.search(str(key).lower())
     }
 
 

@@ -1,8 +1,7 @@
 """The audit: one row for every weight matrix of a model, with its spectrum's power-law fit.
 
-Source: Martin & Mahoney, "Traditional and heavy-tailed self regularization..." and the capacity
-paper reproduced here ("Universal capacity metrics", Eqs. 2, 3 and 6; equation numbers below are
-its own).
+Source: Martin & Mahoney, "Universality and Capacity Metrics in Deep Neural Networks"; equation
+numbers here are its own (Eqs. 2, 3 and 6).
 """
 
 import hashlib

@@ -1,5 +1,6 @@
 """Means and sums over successes only, with their counts."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -62,11 +63,24 @@ def test_summary_counts_and_means(heavy):
         "alpha_hat_sum",
         "alpha_hat_normalised",
         "alpha_hat_normalised_sum",
+        "alpha_hat_rescaled",
         "log_spectral_norm",
         "log_frobenius_norm",
         "stable_rank",
         "log_stable_rank",
     ]
+
+
+def test_alpha_hat_in_the_scale_of_the_published_tables(heavy):
+    """k^2 / 2 for the slices of a k x k convolution, 1 / 2 for any other matrix."""
+    frame = audit({"fc.weight": heavy(60, 70), "conv.weight": heavy(60, 60, 3, 3)})
+    assert len(frame) == 10
+    scale = [1 / 2] + 9 * [9 / 2]
+    expected = (frame["alpha"] * np.log10(frame["lambda_max"] * scale)).mean()
+    assert summarise(frame)["alpha_hat_rescaled"] == pytest.approx(expected, rel=1e-12)
+    flat = audit({"conv.weight": heavy(60, 60, 3, 3)}, convention="flattened")
+    expected = (flat["alpha"] * np.log10(flat["lambda_max"] / 2)).mean()
+    assert summarise(flat)["alpha_hat_rescaled"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_summary_of_a_report_read_back(tmp_path, zoo):

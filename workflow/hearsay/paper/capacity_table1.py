@@ -34,6 +34,7 @@ COLUMNS = [
     Column("alpha_difference", "difference", "difference", "α, mean", 4),
     Column("alpha_hat_published", "published", "number", "α̂, mean", 4, source="published_source"),
     Column("alpha_hat", "measured", "number", "α̂, mean", 4),
+    Column("alpha_hat_in_their_scale", "in their scale", "number", "α̂, mean", 4),
     Column("alpha_hat_difference", "difference", "difference", "α̂, mean", 4),
     Column("published_source", "Source of the published values", shown=False),
     Column("alpha_hat_sum", "sum, Eq. 3", "number", "α̂, variants", 2),
@@ -47,11 +48,13 @@ COLUMNS = [
     Column("convention", "Convention", shown=False),
     Column("run", "Run", "run"),
 ]
+RESCALING = "WeightWatcher 0.2.7"  # the tool whose α̂ is on another scale
 MEASURED = [
     "alpha",
     "alpha_hat",
     "alpha_hat_sum",
     "alpha_hat_normalised",
+    "alpha_hat_rescaled",
     "log_spectral_norm",
     "log_frobenius_norm",
     "depth",
@@ -78,10 +81,15 @@ def table1(summary: pd.DataFrame, published: pd.DataFrame) -> Table:
                 "fitted": scores.get("status_ok", 0) + scores.get("status_small_tail", 0),
                 **_published_cells(published, model),
             }
-            for metric in ("alpha", "alpha_hat"):
-                ours, theirs = cells[metric], cells[f"{metric}_published"]
-                if not (is_missing(ours) or is_missing(theirs)):
-                    cells[f"{metric}_difference"] = ours - theirs
+            rescaled = cells.pop("alpha_hat_rescaled", None)
+            if not is_missing(cells["alpha_hat_published"]):
+                # The difference of α̂ means something in one scale only: that of their tool.
+                theirs = RESCALING in cells["published_source"]
+                cells["alpha_hat_in_their_scale"] = rescaled if theirs else cells["alpha_hat"]
+            for metric, ours in (("alpha", "alpha"), ("alpha_hat", "alpha_hat_in_their_scale")):
+                published_value = cells[f"{metric}_published"]
+                if not (is_missing(cells.get(ours)) or is_missing(published_value)):
+                    cells[f"{metric}_difference"] = cells[ours] - published_value
             rows.append(Row(_python_numbers(cells), series))
     for series in dict.fromkeys(published["series"]):
         for model, values in published[published["series"] == series].iterrows():
@@ -128,8 +136,8 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         "Means are over matrices; a convolution counts as one matrix per kernel position where "
         "the convention slices it. Published means are over such slices.",
         "α has no scale; α̂ has. WeightWatcher 0.2.7 multiplied λ by k²/2 for a kernel of "
-        "k × k and by 1/2 for dense layers, 0.1.2 did not; this table does not. A difference "
-        "in α̂ from 0.2.7 is therefore expected.",
+        "k × k and by 1/2 for dense layers, 0.1.2 did not, nor do we. Beside each published α̂ "
+        "stands ours in the scale of the tool that made it; the difference is between these two.",
         "Controls are means over the same matrices of log λmax and log ‖W‖² (base 10), and the "
         "number of weights with a fit.",
         f"Convention: {', '.join(dict.fromkeys(summary['convention']))}. Small tail: fewer than "

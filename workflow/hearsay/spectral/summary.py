@@ -1,5 +1,8 @@
 """Summaries of an audit: means and sums over the successful fits, and counts of every status."""
 
+import math
+
+import numpy as np
 import pandas as pd
 
 from hearsay.spectral.columns import STATUSES, SUCCESSES
@@ -15,7 +18,9 @@ def summarise(frame: pd.DataFrame) -> pd.Series:
     alpha, alpha_hat, alpha_hat_normalised, log_spectral_norm, log_frobenius_norm, stable_rank,
     log_stable_rank (means; the last over its finite values), and alpha_hat_sum,
     alpha_hat_normalised_sum: Eq. 3 as it is written, without the 1/N_L of an average. NaN where
-    there is no success.
+    there is no success. alpha_hat_rescaled is the mean of alpha_hat in the scale of WeightWatcher
+    0.2.7, which made the published tables: lambda times k^2 / 2 for a slice of a k x k
+    convolution, and times 1/2 for any other matrix.
 
     Raises ValueError for a frame with a status that no audit gives.
     """
@@ -50,8 +55,18 @@ def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     total("alpha_hat")
     mean("alpha_hat_normalised")
     total("alpha_hat_normalised")
+    successes = successes.assign(alpha_hat_rescaled=_rescaled(successes))
+    mean("alpha_hat_rescaled")
     for column in ("log_spectral_norm", "log_frobenius_norm", "stable_rank", "log_stable_rank"):
         mean(column)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "n"])
     table.index.name = "metric"
     return table.astype({"value": "float64", "n": "Int64"})
+
+
+def _rescaled(successes: pd.DataFrame) -> pd.Series:
+    """alpha_hat of each row in the scale of WeightWatcher 0.2.7 (W times sqrt(positions / 2))."""
+    sizes = successes["shape"].str.split("x").map(lambda shape: [int(side) for side in shape])
+    is_slice = successes["kind"].str.startswith("conv") & successes["slice"].fillna("").ne("")
+    positions = sizes.map(lambda shape: math.prod(shape[2:])).where(is_slice, 1)
+    return successes["alpha_hat"] + successes["alpha"] * np.log10(positions.astype(float) / 2)

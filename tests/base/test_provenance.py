@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearsay import provenance
+from hearsay import files, provenance
 
 STEP = "hearsay.system.step"
 
@@ -149,7 +149,7 @@ def test_an_unknown_step_is_refused(package):
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), provenance.whole_file(path) as temporary:
+    with pytest.raises(RuntimeError), files.whole_file(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -160,7 +160,7 @@ def test_a_failed_folder_leaves_the_old_folder_and_no_rest(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
     (path / "weights").write_text("old")
-    with pytest.raises(RuntimeError), provenance.whole_folder(path) as temporary:
+    with pytest.raises(RuntimeError), files.whole_folder(path) as temporary:
         (temporary / "weights").write_text("half")
         raise RuntimeError
     assert (path / "weights").read_text() == "old"
@@ -184,7 +184,7 @@ def test_run_record_holds_what_the_contract_asks(tmp_path):
     assert record["id"] == run.id
     assert record["settings"] == {"a": 1}
     assert record["seed"] == 3
-    assert record["inputs"][0]["sha256"] == provenance.sha256_of(data)
+    assert record["inputs"][0]["sha256"] == files.sha256_of(data)
     assert record["backend"] == "plain"
     assert {"commit", "code", "versions", "hardware", "wall_seconds", "finished"} <= set(record)
     data.write_text("y")
@@ -196,9 +196,9 @@ def test_folder_checksum_covers_names_and_contents(tmp_path):
     folder = tmp_path / "m"
     folder.mkdir()
     (folder / "a").write_text("1")
-    first = provenance.sha256_of(folder)
+    first = files.sha256_of(folder)
     (folder / "a").rename(folder / "b")
-    assert provenance.sha256_of(folder) != first
+    assert files.sha256_of(folder) != first
 
 
 def test_every_step_of_the_project_has_a_digest():

@@ -1,4 +1,4 @@
-"""Where a number comes from: code digests, run records, outputs that appear whole or not at all.
+"""Where a number comes from: code digests and run records.
 
 Nothing here changes a number, so this module is left out of every code digest (`NOT_CODE`).
 """
@@ -10,11 +10,9 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -22,12 +20,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hearsay.files import sha256_of, write_text
+
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent.parent
 
 # Settings reach a step as values in its params, and the others write records or messages: an edit
 # of them changes no number, and must not retrain anything.
-NOT_CODE = frozenset({"hearsay.settings", "hearsay.provenance", "hearsay.errors", "hearsay.step"})
+NOT_CODE = frozenset(
+    f"hearsay.{name}" for name in ("settings", "provenance", "files", "errors", "step")
+)
 
 VERSIONED = [
     "hearsay",
@@ -169,69 +171,6 @@ def _canonical(node: Any) -> str:
     if isinstance(node, list):
         return f"[{','.join(map(_canonical, node))}]"
     return f"{type(node).__name__}:{node!r}"
-
-
-# --- what survives: whole outputs or none ---------------------------------------------------------
-
-
-@contextlib.contextmanager
-def whole_file(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`; on success rename it there, else remove it.
-
-    The temporary name keeps the suffix, since many writers choose their format by it.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        yield temporary
-        _open_to_group(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def whole_folder(path: Path | str) -> Iterator[Path]:
-    """As `whole_file`, for a folder; an existing folder at `path` is replaced at the end."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        yield temporary
-        _open_to_group(temporary)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _open_to_group(path: Path) -> None:
-    """Give the permissions that the user's umask asks for; some writers make private files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
-
-
-def write_text(path: Path | str, text: str) -> None:
-    """Write `text` to `path` in one piece (UTF-8)."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def sha256_of(path: Path | str) -> str:
-    """SHA-256 of a file, or of a folder's files with their relative names."""
-    path = Path(path)
-    if path.is_dir():
-        listing = "".join(
-            f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n"
-            for file in sorted(path.rglob("*"))
-            if file.is_file()
-        )
-        return hashlib.sha256(listing.encode()).hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # --- what a number is: run records ----------------------------------------------------------------

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from hearsay.errors import InputError
-from hearsay.provenance import ROOT, write_text
+from hearsay.files import write_text
+from hearsay.provenance import ROOT
 from hearsay.settings import Settings
 
 BEGIN, END = "<!-- settings: begin (made by `make format`) -->", "<!-- settings: end -->"

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import typer
 
 from hearsay.errors import InputError
-from hearsay.provenance import Run, sha256_of
+from hearsay.files import sha256_of
+from hearsay.provenance import Run
 
 STEP = "hearsay.corpora.fetch_model"
 HUB_FILES = ["model*.safetensors", "model.safetensors.index.json", "config.json"]

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from hearsay.errors import InputError
-from hearsay.provenance import whole_file
+from hearsay.files import whole_file
 
 SCORE_COLUMNS = [
     "system",

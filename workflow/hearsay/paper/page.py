@@ -42,12 +42,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hearsay.errors import InputError
+from hearsay.files import write_text
 from hearsay.paper.command import run_command
 from hearsay.paper.html_text import cell, duration, pretty_json, prose, short_commit, symbols
 from hearsay.paper.inline_svg import InlineFigure, read_figure
 from hearsay.paper.manifest import Item, Manifest, Section, read_manifest
 from hearsay.paper.tables import Column, Row, Table, by_group, is_missing, read_table
-from hearsay.provenance import write_text
 
 HERE = Path(__file__).parent
 EMBEDDED = {".csv": "text/csv", ".md": "text/markdown", ".tex": "text/x-tex"}

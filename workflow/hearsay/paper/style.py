@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from hearsay.provenance import whole_file, write_text
+from hearsay.files import whole_file, write_text
 
 INK = "#22252a"
 MUTED = "#6a6e75"

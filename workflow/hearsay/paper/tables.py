@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hearsay.errors import InputError
+from hearsay.files import write_text
 from hearsay.paper.escape import markdown_text, tex_text
-from hearsay.provenance import write_text
 
 EMPTY = "–"
 Kind = Literal["text", "number", "difference", "count", "probability", "run"]

@@ -82,7 +82,7 @@ def _report(
     # Imported here, so that --help does not wait for torch.
     from tqdm import tqdm
 
-    from hearsay.provenance import whole_file
+    from hearsay.files import whole_file
     from hearsay.spectral.matrices import convention_of
     from hearsay.spectral.report import audit
 

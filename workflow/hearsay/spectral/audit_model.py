@@ -9,7 +9,8 @@ import typer
 from tqdm import tqdm
 
 from hearsay.errors import InputError
-from hearsay.provenance import Run, whole_file
+from hearsay.files import whole_file
+from hearsay.provenance import Run
 from hearsay.spectral.report import audit
 
 STEP = "hearsay.spectral.audit_model"

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hearsay.errors import InputError
-from hearsay.provenance import whole_file
+from hearsay.files import whole_file
 from hearsay.spectral.columns import SUCCESSES
 
 PANELS = 12

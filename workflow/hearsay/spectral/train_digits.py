@@ -18,8 +18,9 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hearsay.files import whole_file
 from hearsay.metrics.scores import write_scores
-from hearsay.provenance import Run, code_of, whole_file
+from hearsay.provenance import Run, code_of
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.loop import Training, fit, start, write_history
 

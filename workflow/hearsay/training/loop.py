@@ -22,7 +22,7 @@ from torch import nn
 from tqdm import tqdm
 
 from hearsay.errors import InputError
-from hearsay.provenance import whole_file
+from hearsay.files import whole_file
 from hearsay.training.checkpoints import CheckpointFolder, random_states, set_random_states
 
 Batch = Any

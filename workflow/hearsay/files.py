@@ -1,0 +1,72 @@
+"""Files that appear whole or not at all, and their checksums.
+
+Nothing here changes a number, so this module is left out of every code digest.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def whole_file(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path in the folder of `path`; on success rename it there, else remove it.
+
+    The temporary name keeps the suffix, since many writers choose their format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        _open_to_group(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """As `whole_file`, for a folder; an existing folder at `path` is replaced at the end."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        _open_to_group(temporary)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _open_to_group(path: Path) -> None:
+    """Give the permissions that the user's umask asks for; some writers make private files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` in one piece (UTF-8)."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file, or of a folder's files with their relative names."""
+    path = Path(path)
+    if path.is_dir():
+        listing = "".join(
+            f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n"
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        )
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -22,12 +22,6 @@ include: "workflow/rules/paper.smk"
 report: "workflow/report/workflow.rst"
 
 
-rule all:
-    default_target: True
-    input:
-        "<results>/index.html",
-
-
 rule data:
     input:
         [weights_of(model) for model in AUDITED],
@@ -46,6 +40,15 @@ rule tables:
 rule figures:
     input:
         expand("<results>/figures/{name}.svg", name=FIGURES),
+
+
+rule all:
+    default_target: True
+    input:
+        rules.page.output,
+        rules.spectral.input,
+        rules.tables.input,
+        rules.figures.input,
 
 
 check_profiles()

@@ -169,3 +169,19 @@ def test_shipped_configurations_are_valid():
     demo = yaml.safe_load((folder / "demo.yaml").read_text())
     assert config.load(base, [folder / "config.yaml"], {}).models
     assert config.load(merge(base, demo), [folder / "config.yaml"], {}).spectral.models
+
+
+def test_the_table_of_datasets_agrees_with_the_configuration():
+    folder = Path(config.ROOT) / "config"
+    lines = (folder / "datasets.tsv").read_text(encoding="utf-8").splitlines()
+    header, *rows = [line.split("\t") for line in lines]
+    assert header == ["name", "version", "url", "bytes", "checksum", "licence", "access"]
+    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    assert len(table) == len(rows)
+    models = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["models"]
+    for name, model in models.items():
+        row = table[name]
+        assert row["url"] == model.get("url", f"https://huggingface.co/{model.get('hub')}")
+        assert row["version"] == model.get("revision", row["version"])
+        assert row["checksum"] == (f"sha256:{model['sha256']}" if "sha256" in model else "")
+        assert row["licence"]

@@ -1,6 +1,8 @@
 """The same results through a real Slurm: slurmctld, slurmd, munge, a fake GPU, no accounting."""
 
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -69,6 +71,36 @@ def test_elsewhere_with_a_space_in_the_path(slurm, origin, tmp_path, snakemake):
     )
     assert done.status == 0, done.text
     assert (elsewhere / "results/demo/spectral/summary.csv").is_file()
+
+
+def test_a_training_told_to_end_saves_and_its_retry_goes_on(slurm, origin, tmp_path, snakemake):
+    """What Slurm does before a time limit (--signal=TERM@180), done by hand."""
+    config = tmp_path / "long.yaml"
+    config.write_text("models: {long: {digits: {layers: 2, epochs: 60}, series: digits}}\n")
+    target = "results/demo/models/long.safetensors"
+    arguments = [
+        *["--profile", "slurm", "--configfile", "config/demo.yaml", config],
+        *["--directory", tmp_path, "--latency-wait", "5"],
+        *["--slurm-init-seconds-before-status-checks", "3", target],
+    ]
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(snakemake, origin, *arguments)
+        wait_for(lambda: list(tmp_path.glob("results/demo/models/long.training/*/checkpoint.pt")))
+        jobs = subprocess.run(["squeue", "-h", "-o", "%i"], capture_output=True, text=True)
+        subprocess.run(["scancel", "--signal=TERM", *jobs.stdout.split()], check=True)
+        done = running.result()
+    assert done.status == 0, done.text
+    assert "Trying to restart job" in done.text
+    log = (tmp_path / "logs/demo/models/long/train_digits.log").read_text(encoding="utf-8")
+    assert "going on from" in log
+    assert len(pd.read_csv(tmp_path / "results/demo/models/long.history.csv")) == 60
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
 
 
 def test_a_gpu_job_gets_the_gpu_and_others_do_not(slurm):

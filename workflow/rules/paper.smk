@@ -25,7 +25,12 @@ rule capacity_table1:
     input:
         summary="<results>/spectral/summary.csv",
     output:
-        csv="<results>/tables/capacity_table1.csv",
+        csv=report(
+            "<results>/tables/capacity_table1.csv",
+            caption="../report/capacity_table1.rst",
+            category="Capacity metrics",
+            labels={"table": "1"},
+        ),
         markdown="<results>/tables/capacity_table1.md",
         tex="<results>/tables/capacity_table1.tex",
         json="<results>/tables/capacity_table1.json",
@@ -51,7 +56,12 @@ rule capacity_table1:
 
 use rule capacity_table1 as capacity_table2 with:
     output:
-        csv="<results>/tables/capacity_table2.csv",
+        csv=report(
+            "<results>/tables/capacity_table2.csv",
+            caption="../report/capacity_table2.rst",
+            category="Capacity metrics",
+            labels={"table": "2"},
+        ),
         markdown="<results>/tables/capacity_table2.md",
         tex="<results>/tables/capacity_table2.tex",
         json="<results>/tables/capacity_table2.json",
@@ -71,7 +81,12 @@ rule capacity_figure1:
         summary="<results>/spectral/summary.csv",
         audits=expand("<results>/spectral/{model}.csv", model=AUDITED),
     output:
-        svg="<results>/figures/capacity_figure1.svg",
+        svg=report(
+            "<results>/figures/capacity_figure1.svg",
+            caption="../report/capacity_figure1.rst",
+            category="Capacity metrics",
+            labels={"figure": "1"},
+        ),
         png="<results>/figures/capacity_figure1.png",
         run="<results>/figures/capacity_figure1.run.json",
     log:
@@ -96,7 +111,12 @@ rule capacity_figure2:
     input:
         summary="<results>/spectral/summary.csv",
     output:
-        svg="<results>/figures/capacity_figure2.svg",
+        svg=report(
+            "<results>/figures/capacity_figure2.svg",
+            caption="../report/capacity_figure2.rst",
+            category="Capacity metrics",
+            labels={"figure": "2"},
+        ),
         png="<results>/figures/capacity_figure2.png",
         run="<results>/figures/capacity_figure2.run.json",
     log:
@@ -120,7 +140,12 @@ rule capacity_figure2:
 
 use rule capacity_figure2 as capacity_figure3 with:
     output:
-        svg="<results>/figures/capacity_figure3.svg",
+        svg=report(
+            "<results>/figures/capacity_figure3.svg",
+            caption="../report/capacity_figure3.rst",
+            category="Capacity metrics",
+            labels={"figure": "3"},
+        ),
         png="<results>/figures/capacity_figure3.png",
         run="<results>/figures/capacity_figure3.run.json",
     log:
@@ -138,7 +163,12 @@ rule capacity_figure4:
         baseline=f"<results>/spectral/{PAIR[0]}.csv" if PAIR else [],
         other=f"<results>/spectral/{PAIR[1]}.csv" if PAIR else [],
     output:
-        svg="<results>/figures/capacity_figure4.svg",
+        svg=report(
+            "<results>/figures/capacity_figure4.svg",
+            caption="../report/capacity_figure4.rst",
+            category="Capacity metrics",
+            labels={"figure": "4"},
+        ),
         png="<results>/figures/capacity_figure4.png",
         run="<results>/figures/capacity_figure4.run.json",
     log:
@@ -163,7 +193,12 @@ rule capacity_esd:
         audit=f"<results>/spectral/{ESD}.csv",
         eigenvalues=f"<results>/spectral/{ESD}.eigenvalues.npz",
     output:
-        svg="<results>/figures/capacity_esd.svg",
+        svg=report(
+            "<results>/figures/capacity_esd.svg",
+            caption="../report/capacity_esd.rst",
+            category="Capacity metrics",
+            labels={"figure": "esd"},
+        ),
         png="<results>/figures/capacity_esd.png",
         run="<results>/figures/capacity_esd.run.json",
     log:

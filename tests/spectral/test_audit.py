@@ -8,29 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from audits import NUMBERS, audit_small, only
 from safetensors.torch import save_file
 from torch import nn
 
 from hearsay.errors import InputError
-from hearsay.spectral.columns import COLUMNS, SUCCESSES
+from hearsay.spectral.columns import SUCCESSES
 from hearsay.spectral.report import audit
 from hearsay.spectral.summary import summarise
-
-NUMBERS = [name for name, dtype in COLUMNS.items() if dtype == "float64"]
-
-
-def audit_small(source, **options):
-    return audit(source, convention=options.pop("convention", "paper"), **options)
-
-
-def rows_of(frame, name):
-    return frame[frame["name"] == name].to_dict("records")
-
-
-def only(frame, name):
-    (row,) = rows_of(frame, name)
-    return row
-
 
 # --- bad weights ---------------------------------------------------------------------------------
 

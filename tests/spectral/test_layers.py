@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from audits import NUMBERS, audit_small, only, rows_of
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import prune
@@ -14,22 +15,6 @@ from hearsay.spectral.matrices import CONVENTIONS
 from hearsay.spectral.power_law import fit_power_law
 from hearsay.spectral.report import audit
 from hearsay.spectral.spectrum import eigenvalues
-
-NUMBERS = [name for name, dtype in COLUMNS.items() if dtype == "float64"]
-
-
-def audit_small(source, **options):
-    return audit(source, convention=options.pop("convention", "paper"), **options)
-
-
-def rows_of(frame, name):
-    return frame[frame["name"] == name].to_dict("records")
-
-
-def only(frame, name):
-    (row,) = rows_of(frame, name)
-    return row
-
 
 # --- nothing disappears --------------------------------------------------------------------------
 

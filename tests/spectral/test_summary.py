@@ -4,24 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from audits import audit_small
 
 from hearsay.spectral.columns import STATUSES
 from hearsay.spectral.report import audit
 from hearsay.spectral.summary import summarise, summary_table
-
-
-def audit_small(source, **options):
-    return audit(source, convention=options.pop("convention", "paper"), **options)
-
-
-def rows_of(frame, name):
-    return frame[frame["name"] == name].to_dict("records")
-
-
-def only(frame, name):
-    (row,) = rows_of(frame, name)
-    return row
-
 
 # --- summary -------------------------------------------------------------------------------------
 

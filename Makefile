@@ -18,12 +18,14 @@ BIN :=
 RUN_ENV := active-env
 DEV_ENV := active-env
 else
-BIN := $(abspath $(VENV))/bin/
+# Not abspath: it takes a space in the path for the end of a name.
+HERE := $(if $(filter /%,$(VENV)),,$(CURDIR)/)
+BIN := $(HERE)$(VENV)/bin/
 RUN_ENV := $(VENV)/.ready-run-$(VERSIONS)
 DEV_ENV := $(VENV)/.ready-dev-$(VERSIONS)
 endif
 # Jobs find the same tools whether or not the environment is activated.
-export PATH := $(if $(BIN),$(abspath $(VENV))/bin:)$(PATH)
+export PATH := $(if $(BIN),$(BIN):)$(PATH)
 
 .PHONY: help install demo test lint format test-slurm bench active-env clean-demo
 .DEFAULT_GOAL := help

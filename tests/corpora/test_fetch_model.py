@@ -76,8 +76,13 @@ def address():
 
 def fetch(tmp_path, **source):
     source = {"hub": None, "revision": None, "url": None, "sha256": None, **source}
-    fetch_model.main("m", json.dumps(source), tmp_path / "models" / "m")
-    return tmp_path / "models" / "m"
+    folder = tmp_path / "models"
+    fetch_model.main("m", json.dumps(source), folder / "m", folder / "m.run.json")
+    return folder / "m"
+
+
+def record_of(tmp_path):
+    return json.loads((tmp_path / "models" / "m.run.json").read_text())
 
 
 def partial_folder(tmp_path):
@@ -87,7 +92,8 @@ def partial_folder(tmp_path):
 def test_a_file_is_fetched_verified_and_recorded(tmp_path, address):
     folder = fetch(tmp_path, url=f"{address}/file.th", sha256=SHA256)
     assert (folder / "file.th").read_bytes() == WEIGHTS
-    record = json.loads((folder / "fetched.json").read_text())
+    record = record_of(tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["file.th"]
     assert record["files"] == {"file.th": {"bytes": len(WEIGHTS), "sha256": SHA256}}
     assert not list((tmp_path / "models").glob(".m.*"))
 
@@ -131,13 +137,9 @@ def hub(address, monkeypatch):
 
 def test_a_hub_model_comes_as_safetensors_at_its_commit(tmp_path, hub):
     folder = fetch(tmp_path, hub="a/b", sha256=SHA256)
-    assert sorted(p.name for p in folder.iterdir()) == [
-        "config.json",
-        "fetched.json",
-        "model.safetensors",
-    ]
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert json.loads((folder / "fetched.json").read_text())["revision"] == COMMIT
+    assert record_of(tmp_path)["revision"] == COMMIT
 
 
 def test_a_hub_model_of_the_wrong_checksum_is_refused(tmp_path, hub):

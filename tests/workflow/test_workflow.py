@@ -11,6 +11,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from hearsay.files import sha256_of
 from hearsay.metrics.scores import read_scores
 
 
@@ -116,6 +117,25 @@ def test_a_model_given_as_a_path_in_a_folder_with_a_space(origin, snakemake, tmp
     assert list(audit["name"]) == ["layer0.weight", "layer1.weight", "layer2.weight"]
     assert (here / "results/test/index.html").is_file()
     assert snakemake(tmp_path, *arguments, "--dry-run", "all").nothing_to_do
+
+
+def test_a_model_given_as_an_address_is_fetched_and_its_record_is_on_the_page(
+    origin, snakemake, tmp_path
+):
+    weights = net_file(tmp_path / "my net.safetensors")
+    config = write_config(
+        tmp_path / "my.yaml",
+        pathvars={"results": "results/test", "logs": "logs/test", "resources": "fetched"},
+        models={"mine": {"url": weights.as_uri(), "sha256": sha256_of(weights)}},
+        spectral={"models": ["mine"], "pair": None},
+    )
+    arguments = ["-s", origin / "Snakefile", "--configfile", config, "--cores", "2"]
+    done = snakemake(tmp_path, *arguments)
+    assert done.status == 0, done.text
+    record = json.loads((tmp_path / "fetched/models/mine.run.json").read_text(encoding="utf-8"))
+    assert record["files"]["my net.safetensors"]["sha256"] == sha256_of(weights)
+    assert record["id"] in (tmp_path / "results/test/index.html").read_text(encoding="utf-8")
+    assert snakemake(tmp_path, *arguments, "--dry-run").nothing_to_do
 
 
 def test_a_broken_weight_stops_that_model_and_keeps_the_rest(origin, snakemake, tmp_path):

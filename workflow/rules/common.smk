@@ -60,7 +60,7 @@ def weights_of(model):
     return f"<resources>/models/{model}"
 
 
-def page_manifest(results):
+def page_manifest(results, records):
     """What the page shows, in the form that hearsay.paper.manifest describes."""
     items = [
         {
@@ -83,8 +83,7 @@ def page_manifest(results):
         "authors": "Martin and Mahoney, 2019",
         "text": "capacity.rst",
         "items": items,
-        "records": [f"{results}/spectral/{name}.run.json" for name in ("summary", *AUDITED)]
-        + [f"{results}/models/{name}.run.json" for name in MEASURED],
+        "records": records,
     }
     configuration = os.path.basename(results)
     return as_json(

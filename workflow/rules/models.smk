@@ -7,7 +7,8 @@ localrules:
 
 rule fetch_model:
     output:
-        directory("<resources>/models/{model}"),
+        weights=directory("<resources>/models/{model}"),
+        record="<resources>/models/{model}.run.json",
     log:
         "<logs>/models/{model}/fetch_model.log",
     benchmark:
@@ -27,7 +28,8 @@ rule fetch_model:
         code=code_of("hearsay.corpora.fetch_model"),
     shell:
         "python -m hearsay.step hearsay.corpora.fetch_model --model {wildcards.model}"
-        " --settings {params.settings:q} --out {output:q} 2> {log:q}"
+        " --settings {params.settings:q} --out {output.weights:q} --record {output.record:q}"
+        " 2> {log:q}"
 
 
 rule train_digits:

@@ -228,8 +228,11 @@ rule page:
         figures=expand(
             "<results>/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "run.json"]
         ),
-        audits=expand("<results>/spectral/{model}.run.json", model=["summary", *AUDITED]),
-        models=expand("<results>/models/{model}.run.json", model=MEASURED),
+        records=[
+            *expand("<results>/spectral/{model}.run.json", model=["summary", *AUDITED]),
+            *expand("<results>/models/{model}.run.json", model=MEASURED),
+            *expand("<resources>/models/{model}.run.json", model=FETCHED),
+        ],
     output:
         "<results>/index.html",
     log:
@@ -242,7 +245,9 @@ rule page:
         mem_mb=1000,
         runtime="10m",
     params:
-        manifest=lambda w, output: page_manifest(os.path.dirname(output[0])),
+        manifest=lambda w, input, output: page_manifest(
+            os.path.dirname(output[0]), list(input.records)
+        ),
         code=code_of(
             "hearsay.paper.page",
             "workflow/hearsay/paper/page.html",

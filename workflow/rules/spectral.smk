@@ -3,6 +3,7 @@
 AUDITED = settings.spectral.models
 AUDITED = list(settings.models) if AUDITED is None else AUDITED
 MEASURED = [model for model in AUDITED if settings.models[model].digits is not None]
+FETCHED = [m for m in AUDITED if settings.models[m].hub or settings.models[m].url]
 
 
 rule audit_model:

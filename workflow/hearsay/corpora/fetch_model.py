@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -58,7 +58,7 @@ def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
 def fetch_from_url(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Download one file into `folder` under its own name, resuming a broken download."""
     url = model["url"]
-    file = folder / Path(urlsplit(url).path).name
+    file = folder / Path(unquote(urlsplit(url).path)).name
     if shutil.which("curl") is None:
         raise InputError(
             f"models.{name}: curl is needed to download {url}; install it, or download the file "
@@ -98,6 +98,7 @@ def main(
     model: str = typer.Option(help="name of the model in the configuration"),
     settings: str = typer.Option(help="hub, revision, url and sha256 as JSON"),
     out: Path = typer.Option(help="folder to write; appears only when all is there"),
+    record: Path = typer.Option(help="run record to write, with the commit and every checksum"),
 ) -> None:
     """Fetch, verify, and only then show the folder under its name."""
     options = json.loads(settings)
@@ -115,12 +116,13 @@ def main(
     files = {
         file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(partial.iterdir())
-        if file.is_file() and file.name != "fetched.json"
+        if file.is_file()
     }
-    run.write(partial / "fetched.json", files=files, **facts)
     if out.exists():
         shutil.rmtree(out)
     partial.replace(out)
+    # Beside the folder, not in it: the folder's checksum is that of the weights alone.
+    run.write(record, files=files, **facts)
     total = sum(file["bytes"] for file in files.values())
     print(f"{model}: {len(files)} files, {total / 1e6:.1f} MB", file=sys.stderr)
 

@@ -52,3 +52,7 @@ rule all:
 
 
 check_profiles()
+
+
+onstart:
+    check_python_path()

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,8 @@ def missing() -> str:
     """Why no Slurm can be started here; empty if one can."""
     if os.geteuid() != 0:
         return "starting Slurm's daemons needs root"
+    if " " in sys.executable:
+        return f"the executor plugin does not quote the path of {sys.executable}"
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     absent = [name for name in NEEDED if shutil.which(name, path=path) is None]
     if absent:

@@ -100,3 +100,12 @@ def check_profiles():
             check_profile(file, options_of(snakemake.cli), [rule.name for rule in workflow.rules])
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def check_python_path():
+    """Refuse a cluster run that could not start: the Slurm plugin does not quote Python's path."""
+    if " " in sys.executable and not workflow.executor_plugin.common_settings.local_exec:
+        raise WorkflowError(
+            f"{sys.executable}: Slurm jobs cannot start a Python whose path holds a space; "
+            "put the environment elsewhere, such as: make install VENV=$HOME/hearsay-env"
+        )

@@ -1,5 +1,4 @@
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -11,18 +10,6 @@ from torch.nn.utils import parametrizations
 
 from hearsay.errors import InputError
 from hearsay.spectral.report import audit
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of third-party data; its README says what is in it."""
-    given = os.environ.get("HEARSAY_REAL_DATA")
-    folder = Path(given) if given else ROOT.parent / "shared" / "data"
-    if not (folder / "distiller").is_dir():
-        pytest.skip(f"no real data in {folder} (set HEARSAY_REAL_DATA)")
-    return folder
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/corpora.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/brain.smk"
 include: "workflow/rules/spectral.smk"
 include: "workflow/rules/paper.smk"
 
@@ -25,6 +27,12 @@ report: "workflow/report/workflow.rst"
 rule data:
     input:
         [weights_of(model) for model in AUDITED],
+        expand("<results>/brain/{subject}/present.tsv", subject=settings.brain.subjects),
+
+
+rule brain:
+    input:
+        expand("<results>/brain/{subject}/scores.csv", subject=settings.brain.subjects),
 
 
 rule spectral:
@@ -46,6 +54,7 @@ rule all:
     default_target: True
     input:
         rules.page.output,
+        rules.brain.input,
         rules.spectral.input,
         rules.tables.input,
         rules.figures.input,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from hearsay.errors import InputError
 from hearsay.provenance import ROOT
-from hearsay.settings import Settings
+from hearsay.settings import Brain, Settings
 
 COMMAND_LINE = "--config on the command line"
 
@@ -55,14 +55,16 @@ def load(
 def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any, str]]:
     """Names in one place of the settings that another place does not define."""
     known = list(settings.models)
-    audited = settings.spectral.models if settings.spectral.models is not None else known
+    audited = settings.spectral.models
+    if audited is None:
+        audited = [model for model, source in settings.models.items() if source.series]
     named = [(("spectral", "models", k), name, known) for k, name in enumerate(audited)]
     named += [
         (("spectral", "pair", k), n, audited) for k, n in enumerate(settings.spectral.pair or ())
     ]
     if settings.spectral.esd is not None:
         named.append((("spectral", "esd"), settings.spectral.esd, audited))
-    return [
+    faults = [
         (
             path,
             name,
@@ -71,6 +73,44 @@ def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any
         for path, name, valid in named
         if name not in valid
     ]
+    return faults + _dangling_brain(settings.brain, known, list(settings.fmri_datasets))
+
+
+def _dangling_brain(
+    brain: Brain, models: list[str], datasets: list[str]
+) -> list[tuple[tuple[str | int, ...], Any, str]]:
+    """The same for the settings of `brain`, if it is to decode anyone."""
+    if not brain.subjects:
+        return []
+    named: list[tuple[tuple[str | int, ...], str, str, list[str]]] = [
+        (("dataset",), brain.dataset, "fMRI dataset", datasets),
+        (("encoder",), brain.encoder, "model", models),
+        (("language_model",), brain.language_model, "model", models),
+        (("scores", "bertscore"), brain.scores.bertscore, "model", models),
+    ]
+    for subject, settings in brain.settings_of.items():
+        named.append((("settings_of", subject), subject, "subject", brain.subjects))
+        named += [
+            (("settings_of", subject, k), name, "setting", list(brain.settings))
+            for k, name in enumerate(settings)
+        ]
+    named += [
+        (("settings", name, "recipe", "control_of"), of, "setting", list(brain.settings))
+        for name, setting in brain.settings.items()
+        if (of := setting.recipe.control_of) is not None
+    ]
+    faults = [
+        (
+            ("brain", *path),
+            name,
+            f"no such {kind}{nearest(name, valid)} (there are: {', '.join(valid) or 'none'})",
+        )
+        for path, name, kind, valid in named
+        if name not in valid
+    ]
+    if not brain.settings:
+        faults.append((("brain", "settings"), {}, "name at least one setting to train"))
+    return faults
 
 
 def _explain(error: Any) -> str:

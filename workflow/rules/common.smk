@@ -13,7 +13,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 for name in [name for name in sys.modules if name.partition(".")[0] == "hearsay"]:
     del sys.modules[name]
 
+from hearsay.brain.recipes import controls_of, part_of, settings_of, text_prompt_of
 from hearsay.config import load
+from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
 from hearsay.profiles import check_profile, options_of, profiles_of
 from hearsay.provenance import code_of
@@ -35,13 +37,26 @@ share_with_jobs(python=not workflow.deployment_settings.deployment_method)
 shell.prefix("exec ")
 
 
+# Names are parts of paths: none of them spans folders.
+wildcard_constraints:
+    model="[^/]+",
+    dataset="[^/]+",
+    subject="[^/]+",
+    setting="[^/]+",
+    story="[^/]+",
+
+
+# Committed lists of a dataset's files, by which a dry run plans without network.
+MANIFESTS = [dataset.manifest for dataset in settings.fmri_datasets.values() if dataset.manifest]
+
+
 def as_json(**values):
     """Values for a step's --settings, in one order, so that equal settings are equal params."""
     return json.dumps(values, sort_keys=True)
 
 
 def model_settings(model, *kinds):
-    """The settings of a model, which is one of `kinds` (hub, url, path, digits) if any are given."""
+    """The settings of a model, which is one of `kinds` (hub, url, path, digits, tiny) if any are given."""
     if model not in settings.models:
         raise ValueError(f"no model {model!r}; there are: {', '.join(settings.models)}")
     source = settings.models[model]
@@ -57,12 +72,112 @@ def weights_of(model):
         return source.path
     if source.digits is not None:
         return f"<results>/models/{model}.safetensors"
+    if source.tiny is not None:
+        return f"<results>/models/tiny/{model}"
     return f"<resources>/models/{model}"
 
 
-def page_manifest(results, records):
-    """What the page shows, in the form that hearsay.paper.manifest describes."""
-    items = [
+def dataset_settings(dataset):
+    """The settings of an fMRI dataset."""
+    if dataset not in settings.fmri_datasets:
+        known = ", ".join(settings.fmri_datasets) or "none"
+        raise ValueError(f"no fMRI dataset {dataset!r}; there are: {known}")
+    return settings.fmri_datasets[dataset]
+
+
+def dataset_source(dataset, input):
+    """Address or path that a dataset is cloned from."""
+    if dataset_settings(dataset).simulated:
+        return input[0].removesuffix(".run.json")
+    return dataset_settings(dataset).source
+
+
+def fetch_settings(subject):
+    """What is fetched for one subject: this much and no more."""
+    brain, dataset = settings.brain, dataset_settings(settings.brain.dataset)
+    return dict(
+        dataset=brain.dataset,
+        version=dataset.version,
+        manifest=dataset.manifest,
+        stories=brain.stories,
+        raw=brain.raw.get(subject, []),
+        mask=brain.voxels.method == "mask" or subject in brain.raw,
+        jobs=dataset.jobs,
+    )
+
+
+def fetch_plan(subject):
+    """One line on what `fetch_subject` will pull, from the committed manifest; no network."""
+    brain = settings.brain
+    manifest = dataset_settings(brain.dataset).manifest
+    if manifest is None:
+        return f"{subject} of {brain.dataset}; sizes are known once it is cloned"
+    try:
+        files = plan(ROOT / manifest, subject, brain.stories, mask=brain.voxels.method == "mask")
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    rows = sum(files.stories.values())
+    return (
+        f"{subject} of {brain.dataset}, {len(files.stories)} stories with {rows} rows, "
+        f"{len(files.of('textgrid'))} TextGrids, {size_text(files.bytes())} on disk"
+    )
+
+
+def prepare_settings():
+    """What `prepare_stories` reads."""
+    brain = settings.brain
+    return dict(
+        version=dataset_settings(brain.dataset).version,
+        **brain.model_dump(include={"dataset", "stories", "test_story", "validation", "voxels"}),
+    )
+
+
+def recipe_settings(setting, part):
+    """What a training of one setting reads."""
+    brain = settings.brain
+    return dict(
+        recipe=part_of(brain, setting, part),
+        **brain.model_dump(include={"device", "devices", "precision"}),
+    )
+
+
+def brain_records(subject):
+    """Run records behind one subject's scores, in the order in which they were made."""
+    folder = f"<results>/brain/{subject}"
+    names = ["present", "windows", "word_rate"]
+    for setting in settings_of(settings.brain, subject):
+        if stage1_of(setting) == setting:
+            names.append(f"{setting}/text_prompt")
+        names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
+    return [f"{folder}/{name}.run.json" for name in [*names, "scores"]]
+
+
+def stage1_of(setting):
+    """The setting whose stage 1 this one builds on; equal stages are trained once."""
+    return text_prompt_of(settings.brain, setting)
+
+
+def decode_settings(setting):
+    """What `decode_story` reads; a control has no controls of its own."""
+    recipe = part_of(settings.brain, setting, "decode")
+    return dict(
+        recipe=recipe,
+        decoding=settings.brain.decoding.model_dump(),
+        text=stage1_of(setting) == setting,
+        controls=recipe["input"] == "fmri",
+        device=settings.brain.device,
+    )
+
+
+def score_settings(subject):
+    """What `score_story` reads."""
+    scores = settings.brain.scores.model_dump(exclude={"bertscore"})
+    return dict(controls=controls_of(settings.brain, subject), **scores)
+
+
+def page_items(results, tables, figures):
+    """The page's items of one paper, from the names, labels and titles of what was made."""
+    return [
         {
             "label": label,
             "title": title,
@@ -72,22 +187,36 @@ def page_manifest(results, records):
             "files": [f"{results}/{kind}s/{name}.{ending}" for ending in endings],
         }
         for kind, shown, endings in (
-            ("table", TABLES, ("csv", "md", "tex")),
-            ("figure", FIGURES, ("svg", "png")),
+            ("table", tables, ("csv", "md", "tex")),
+            ("figure", figures, ("svg", "png")),
         )
         for name, (label, title) in shown.items()
     ]
+
+
+def page_manifest(results, records):
+    """What the page shows, in the form that hearsay.paper.manifest describes."""
+    brain = {
+        "id": "bpgpt",
+        "title": "BP-GPT: Auditory Neural Decoding Using fMRI-prompted LLM",
+        "authors": "Chen et al., 2025",
+        "text": "bpgpt.rst",
+        "items": page_items(results, BPGPT_TABLES, {}),
+        "records": [path for path in records if "/brain/" in path],
+    }
     capacity = {
         "id": "capacity",
         "title": "Universality and Capacity Metrics in Deep Neural Networks",
         "authors": "Martin and Mahoney, 2019",
         "text": "capacity.rst",
-        "items": items,
-        "records": records,
+        "items": page_items(results, CAPACITY_TABLES, FIGURES),
+        "records": [path for path in records if "/brain/" not in path],
     }
-    configuration = os.path.basename(results)
     return as_json(
-        title="hearsay", configuration=configuration, about="workflow.rst", sections=[capacity]
+        title="hearsay",
+        configuration=os.path.basename(results),
+        about="workflow.rst",
+        sections=[section for section in (brain, capacity) if section["items"]],
     )
 
 

@@ -58,3 +58,26 @@ rule train_digits:
         " --settings {params.settings:q} --weights {output.weights:q}"
         " --history {output.history:q} --scores {output.scores:q} --record {output.record:q}"
         " --checkpoints {params.checkpoints:q}.training 2> {log:q}"
+
+
+rule train_tiny_model:
+    output:
+        weights=directory("<results>/models/tiny/{model}"),
+        record="<results>/models/tiny/{model}.run.json",
+    log:
+        "<logs>/models/tiny/{model}/train_tiny_model.log",
+    benchmark:
+        "<benchmarks>/models/tiny/{model}/train_tiny_model.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        settings=lambda w: as_json(**model_settings(w.model, "tiny").tiny.model_dump()),
+        code=code_of("hearsay.demo.train_tiny_model"),
+    shell:
+        "python -m hearsay.step hearsay.demo.train_tiny_model --model {wildcards.model}"
+        " --settings {params.settings:q} --out {output.weights:q} --record {output.record:q}"
+        " --checkpoints {output.weights:q}.training 2> {log:q}"

@@ -1,7 +1,8 @@
 """The power-law audit of weight matrices, from weights to one score file."""
 
 AUDITED = settings.spectral.models
-AUDITED = list(settings.models) if AUDITED is None else AUDITED
+if AUDITED is None:
+    AUDITED = [model for model, source in settings.models.items() if source.series]
 MEASURED = [model for model in AUDITED if settings.models[model].digits is not None]
 FETCHED = [m for m in AUDITED if settings.models[m].hub or settings.models[m].url]
 

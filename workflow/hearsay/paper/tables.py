@@ -36,6 +36,7 @@ class Column:
     decimals : of ``"number"`` and ``"difference"``.
     source : key of the cell that says where the number comes from, shown as a raised letter.
     shown : False keeps the column in the CSV only.
+    wraps : whether the text is long and may take several lines.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Column:
     decimals: int = 3
     source: str = ""
     shown: bool = True
+    wraps: bool = False
 
 
 @dataclass
@@ -180,16 +182,28 @@ def as_markdown(table: Table) -> str:
 def as_tex(table: Table) -> str:
     """A ``tabular`` in the booktabs style, no wider than the line, with its notes.
 
-    Captions and floats are the paper's.
+    Long text makes it a ``longtable``, which may run over pages. Captions and floats are the
+    paper's.
     """
     columns, letters = table.shown, table.sources()
-    alignment = "".join("l" if c.kind in ("text", "run") else "r" for c in columns)
+    long = sum(column.wraps for column in columns)
+    wrapped = rf"p{{{0.54 / max(1, long):.2f}\linewidth}}"
+    alignment = "".join(
+        wrapped if c.wraps else "l" if c.kind in ("text", "run") else "r" for c in columns
+    )
     lines = [
         r"% Needs \usepackage{booktabs,graphicx}.",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
     ]
+    if long:
+        lines = [
+            r"% Needs \usepackage{booktabs,longtable}.",
+            r"{\footnotesize",
+            rf"\begin{{longtable}}{{{alignment}}}",
+            r"\toprule",
+        ]
     if any(column.group for column in columns):
         spans, rules, start = [], [], 1
         for name, members in by_group(columns):
@@ -200,11 +214,15 @@ def as_tex(table: Table) -> str:
             start += width
         lines += [" & ".join(spans) + r" \\", "".join(rules)]
     lines += [" & ".join(tex_text(column.label) for column in columns) + r" \\", r"\midrule"]
+    lines += [r"\endhead"] if long else []
+    newline = r"\\*" if long else r"\\"  # no new page below a group's name
     for position, (name, rows) in enumerate(by_group(table.rows)):
         if position:
             lines.append(r"\addlinespace")
         if name:
-            lines.append(rf"\multicolumn{{{len(columns)}}}{{l}}{{\emph{{{tex_text(name)}}}}} \\")
+            lines.append(
+                rf"\multicolumn{{{len(columns)}}}{{l}}{{\emph{{{tex_text(name)}}}}} {newline}"
+            )
         for row in rows:
             cells = []
             for column in columns:
@@ -212,7 +230,7 @@ def as_tex(table: Table) -> str:
                 source = table.source_of(row, column)
                 cells.append(rf"{text}\textsuperscript{{{letters[source]}}}" if source else text)
             lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}}"]
+    lines += [r"\bottomrule", r"\end{longtable}}" if long else r"\end{tabular}}"]
     notes = [f"{letter}: {text}." for text, letter in letters.items()] + table.notes
     if notes:
         lines.append(r"\par\medskip{\footnotesize\raggedright")

@@ -25,6 +25,7 @@ class CheckpointFolder:
         folder below it that is named by a digest of `identity`, so that changed settings or code
         start afresh and never continue from another run's weights.
     identity : what makes two runs the same: step, model or subject, settings, code digest.
+    writer : False in all but one process of a data-parallel training: these only read.
 
     Raises
     ------
@@ -32,13 +33,17 @@ class CheckpointFolder:
         if another process trains here, or if the checkpoint found is another run's.
     """
 
-    def __init__(self, folder: Path | str, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path | str, identity: Mapping[str, Any], *, writer: bool = True
+    ) -> None:
         self.identity = json.loads(json.dumps(identity, sort_keys=True))
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
         self.root = Path(folder)
         self.path = self.root / digest[:12] / "checkpoint.pt"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] = (self.path.parent / "lock").open("w")
+        if not writer:
+            return
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

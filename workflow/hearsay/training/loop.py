@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning
 import pandas as pd
 import torch
-from lightning.fabric import Fabric
+from lightning.fabric import Fabric, seed_everything
+from lightning.fabric.plugins.environments import LightningEnvironment
 from torch import nn
 from tqdm import tqdm
 
@@ -52,6 +52,11 @@ class Training:
     epochs : passes over the data.
     clip_norm : largest norm of the gradient; None leaves it alone.
     checkpoint_steps : a checkpoint every so many steps, besides the one after each epoch.
+    monitor : the metric of `evaluate` whose smallest value marks the best weights; `fit` ends
+        with these.
+    patience : with `monitor`, how many epochs without a better value end the training early; None
+        goes through all epochs.
+    tensorboard : folder for TensorBoard's event files, written as the training goes.
     """
 
     model: nn.Module
@@ -64,6 +69,9 @@ class Training:
     evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None
     clip_norm: float | None = None
     checkpoint_steps: int | None = None
+    monitor: str | None = None
+    patience: int | None = None
+    tensorboard: Path | str | None = None
 
 
 @dataclass
@@ -74,15 +82,37 @@ class _Cursor:
     step: int = 0
     loss_sum: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    best: float = math.inf
+    best_epoch: int = 0
+
+    def over(self, training: Training) -> bool:
+        """Whether all epochs are done, or patience is at its end."""
+        waited = self.epoch - self.best_epoch
+        impatient = training.monitor is not None and training.patience is not None
+        return self.epoch >= training.epochs or (impatient and waited >= training.patience)
 
 
-def start(seed: int, *, device: str = "auto", precision: str = "32-true") -> Fabric:
-    """Seed every random generator and return the device as a Fabric.
+def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: int = 1) -> Fabric:
+    """Seed every random generator and return the device, or devices, as a Fabric.
+
+    Parameters
+    ----------
+    seed : of python, numpy and torch.
+    device : ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    precision : Fabric's; ``"auto"`` is bf16-mixed on a GPU that has it, else 32-true.
+    devices : with more than one, a process each trains on its share of every batch (data
+        parallel); `batches` of `Training` gives each its share, by ``fabric.global_rank``.
 
     On a CPU torch's deterministic algorithms are asked for, since exact resume rests on them.
     """
-    lightning.seed_everything(seed, verbose=False)
-    fabric = Fabric(accelerator=device, devices=1, precision=precision)  # type: ignore[arg-type]
+    seed_everything(seed, verbose=False)
+    if precision == "auto":
+        gpu = device != "cpu" and torch.cuda.is_available()
+        precision = "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
+    # One task of the scheduler starts all processes, wherever it runs.
+    several = {"strategy": "ddp", "plugins": [LightningEnvironment()]} if devices > 1 else {}
+    fabric = Fabric(accelerator=device, devices=devices, precision=precision, **several)
+    fabric.launch()
     if fabric.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
     return fabric
@@ -111,13 +141,21 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
         on SIGTERM, after saving.
     """
     model, optimizer = fabric.setup(training.model, training.optimizer)
-    cursor = _restore(training, folder, fabric)
+    cursor, best = _restore(training, folder)
+    writer = _tensorboard(training, cursor) if fabric.is_global_zero else None
     total = training.epochs * training.steps_per_epoch
     done = cursor.epoch * training.steps_per_epoch + cursor.step
     interval = 0.1 if sys.stderr.isatty() else 5.0
-    bar = tqdm(total=total, initial=done, unit="step", mininterval=interval, file=sys.stderr)
-    with bar, _stop_flag() as stopped:
-        while cursor.epoch < training.epochs:
+    bar = tqdm(
+        total=total,
+        initial=done,
+        unit="step",
+        mininterval=interval,
+        file=sys.stderr,
+        disable=not fabric.is_global_zero,
+    )
+    with bar, _stop_flag(fabric) as stopped:
+        while not cursor.over(training):
             model.train()
             for number, batch in enumerate(training.batches(cursor.epoch)):
                 if number < cursor.step:
@@ -138,15 +176,25 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                 bar.update()
                 bar.set_postfix(epoch=cursor.epoch + 1, loss=f"{value:.4g}", refresh=False)
                 every = training.checkpoint_steps
-                if stopped() or (every and cursor.step % every == 0):
-                    _save(training, folder, cursor)
-                if stopped():
+                stop = stopped()
+                if stop or (every and cursor.step % every == 0):
+                    _save(training, folder, cursor, best, fabric)
+                if stop:
                     raise Interrupted(
                         f"SIGTERM: saved at epoch {cursor.epoch + 1}, step {cursor.step}, "
                         f"in {folder.path}; run again to go on"
                     )
-            _end_epoch(training, model, optimizer, cursor)
-            _save(training, folder, cursor)
+            row = _end_epoch(training, model, optimizer, cursor)
+            if training.monitor is not None and row[training.monitor] < cursor.best:
+                cursor.best, cursor.best_epoch = row[training.monitor], cursor.epoch
+                best = {name: tensor.clone() for name, tensor in _trained(training.model).items()}
+            if writer is not None:
+                for name, value in row.items():
+                    writer.add_scalar(name, value, cursor.epoch)
+                writer.flush()
+            _save(training, folder, cursor, best, fabric)
+    if best:
+        training.model.load_state_dict(best, strict=False)
     return pd.DataFrame(cursor.history)
 
 
@@ -158,7 +206,7 @@ def write_history(history: pd.DataFrame, path: Path | str) -> None:
 
 def _end_epoch(
     training: Training, model: nn.Module, optimizer: torch.optim.Optimizer, cursor: _Cursor
-) -> None:
+) -> dict[str, float]:
     row: dict[str, float] = {
         "epoch": cursor.epoch + 1,
         "loss": cursor.loss_sum / max(cursor.step, 1),
@@ -170,25 +218,50 @@ def _end_epoch(
             row |= {name: float(value) for name, value in training.evaluate(model).items()}
     cursor.history.append(row)
     cursor.epoch, cursor.step, cursor.loss_sum = cursor.epoch + 1, 0, 0.0
+    return row
 
 
-def _save(training: Training, folder: CheckpointFolder, cursor: _Cursor) -> None:
-    folder.save(
-        {
-            "model": training.model.state_dict(),
-            "optimizer": training.optimizer.state_dict(),
-            "schedule": training.schedule.state_dict() if training.schedule else {},
-            "random": random_states(),
-            "cursor": vars(cursor),
-        }
-    )
+def _trained(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What training changes: all of the state but parameters that are frozen."""
+    weights = model.named_parameters(remove_duplicate=False)  # tied ones under both names
+    frozen = {name for name, weight in weights if not weight.requires_grad}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
 
 
-def _restore(training: Training, folder: CheckpointFolder, fabric: Fabric) -> _Cursor:
+def _save(
+    training: Training,
+    folder: CheckpointFolder,
+    cursor: _Cursor,
+    best: Mapping[str, torch.Tensor],
+    fabric: Fabric,
+) -> None:
+    if fabric.is_global_zero:
+        folder.save(
+            {
+                "model": _trained(training.model),
+                "best": dict(best),
+                "optimizer": training.optimizer.state_dict(),
+                "schedule": training.schedule.state_dict() if training.schedule else {},
+                "random": random_states(),
+                "cursor": vars(cursor),
+            }
+        )
+    fabric.barrier()
+
+
+def _restore(
+    training: Training, folder: CheckpointFolder
+) -> tuple[_Cursor, dict[str, torch.Tensor]]:
     state = folder.load()
     if state is None:
-        return _Cursor()
-    training.model.load_state_dict(state["model"])
+        return _Cursor(), {}
+    missing = set(_trained(training.model)) - set(state["model"])
+    unexpected = training.model.load_state_dict(state["model"], strict=False).unexpected_keys
+    if missing or unexpected:
+        raise InputError(
+            f"{folder.path}: its weights are another network's "
+            f"({', '.join(sorted([*missing, *unexpected])[:3])}); remove it to start afresh"
+        )
     training.optimizer.load_state_dict(state["optimizer"])
     if training.schedule is not None:
         training.schedule.load_state_dict(state["schedule"])
@@ -198,7 +271,16 @@ def _restore(training: Training, folder: CheckpointFolder, fabric: Fabric) -> _C
         f"going on from {folder.path}, epoch {cursor.epoch + 1}, step {cursor.step}",
         file=sys.stderr,
     )
-    return cursor
+    return cursor, state["best"]
+
+
+def _tensorboard(training: Training, cursor: _Cursor) -> Any:
+    """TensorBoard's writer; after a kill the epochs that are trained again replace the old ones."""
+    if training.tensorboard is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(training.tensorboard), purge_step=cursor.epoch + 1)
 
 
 def _diverged(
@@ -213,16 +295,24 @@ def _diverged(
 
 
 @contextmanager
-def _stop_flag() -> Iterator[Callable[[], bool]]:
-    """A function that tells whether SIGTERM has come; the step under way is finished first."""
+def _stop_flag(fabric: Fabric) -> Iterator[Callable[[], bool]]:
+    """A function that tells whether SIGTERM has come; the step under way is finished first.
+
+    With several processes it is true for all as soon as it is for one.
+    """
     came = False
 
     def note(signum: int, frame: types.FrameType | None) -> None:
         nonlocal came
         came = True
 
+    def stopped() -> bool:
+        if fabric.world_size == 1:
+            return came
+        return bool(fabric.all_reduce(torch.tensor(float(came)), reduce_op="sum") > 0)
+
     before = signal.signal(signal.SIGTERM, note)
     try:
-        yield lambda: came
+        yield stopped
     finally:
         signal.signal(signal.SIGTERM, before)

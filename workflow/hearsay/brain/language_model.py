@@ -1,0 +1,116 @@
+"""The frozen text encoder and the causal language model that is prompted."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hearsay.errors import InputError
+
+
+def load_causal(folder: Path | str) -> tuple[nn.Module, Any]:
+    """A causal language model (float32, evaluation mode) and its tokeniser, from a local folder."""
+    from transformers import AutoModelForCausalLM
+
+    return _load(folder, AutoModelForCausalLM)
+
+
+def load_encoder(folder: Path | str) -> tuple[nn.Module, Any]:
+    """A text encoder without its heads, frozen, and its tokeniser, from a local folder."""
+    from transformers import AutoModel
+
+    encoder, tokenizer = _load(folder, AutoModel)
+    return encoder.requires_grad_(False), tokenizer
+
+
+def _load(folder: Path | str, kind: Any) -> tuple[nn.Module, Any]:
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if not (Path(folder) / "config.json").is_file():
+        raise InputError(f"{folder}: no pretrained model here (config.json is missing)")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        model = kind.from_pretrained(
+            str(folder), local_files_only=True, dtype=torch.float32, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    return model.eval(), tokenizer
+
+
+def with_lora(model: nn.Module, rank: int) -> nn.Module:
+    """Freeze `model` and add low-rank adapters of `rank` to all its linear layers (peft)."""
+    import warnings
+
+    from peft import LoraConfig, get_peft_model
+
+    with (
+        warnings.catch_warnings()
+    ):  # peft adapts to GPT-2's transposed layers, and says so
+        warnings.simplefilter("ignore")
+        return get_peft_model(
+            model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+        )
+
+
+def check_context(model: nn.Module, prompt_length: int, max_tokens: int) -> None:
+    """Refuse a prompt and target that are longer than the model's context."""
+    config = model.config
+    context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 0)
+    if context and prompt_length + max_tokens > context:
+        raise InputError(
+            f"a prompt of {prompt_length} and up to {max_tokens} tokens do not fit the language "
+            f"model's context of {context}: lower recipe.prompt_length, max_tokens or window"
+        )
+
+
+def prompted_logits(model: nn.Module, prompt: Tensor, ids: Tensor) -> Tensor:
+    """Logits [B, L, vocabulary] that predict `ids` [B, L] after `prompt` [B, k, width].
+
+    Position l is predicted from the prompt and the tokens before l. Targets are padded on the
+    right, so that causal attention needs no mask: nothing sees the padding but the padding.
+    """
+    embedded = model.get_input_embeddings()(ids)
+    inputs = torch.cat([prompt.to(embedded.dtype), embedded[:, :-1]], dim=1)
+    return model(inputs_embeds=inputs, logits_to_keep=ids.shape[1], use_cache=False).logits
+
+
+@torch.no_grad()
+def text_features(
+    encoder: nn.Module,
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    pooling: str = "mean",
+    batch_size: int = 64,
+) -> Tensor:
+    """Features [N, size] of texts: the mean of the encoder's last layer over their tokens.
+
+    [CLS] and [SEP] count, as in the public code. With ``pooling="mean"`` padding does not, and a
+    text's feature does not depend on its batch; ``"mean-with-padding"`` averages over padding too,
+    in batches of `batch_size`, as the public code does. Texts beyond the encoder's length are cut,
+    and a line on standard error counts them.
+    """
+    device = next(encoder.parameters()).device
+    longest = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
+    features, cut = [], 0
+    for first in range(0, len(texts), batch_size):
+        chunk = list(texts[first : first + batch_size])
+        cut += sum(len(ids) > longest for ids in tokenizer(chunk)["input_ids"])
+        batch = tokenizer(
+            chunk, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        ).to(device)
+        hidden = encoder(**batch).last_hidden_state.float()
+        mask = batch["attention_mask"].unsqueeze(-1).float()
+        if pooling == "mean-with-padding":
+            mask = torch.ones_like(mask)
+        features.append((hidden * mask).sum(1) / mask.sum(1))
+    if cut:
+        print(f"{cut} of {len(texts)} texts cut to {longest} tokens", file=sys.stderr)
+    return torch.cat(features).cpu()

@@ -1,0 +1,115 @@
+"""Presets of a decoder's recipe, and which part of a recipe each step reads.
+
+Rules hand every step exactly its part, so that a change of one setting reruns only its readers.
+Light: imports neither torch nor numpy.
+"""
+
+from typing import Any
+
+from hearsay.errors import InputError
+from hearsay.settings import Brain, Recipe
+
+# What the public code does where that changes results; the sources are the paper's repository and
+# the settings its authors ran. Its test-set model selection is not among them.
+PUBLIC_CODE: dict[str, Any] = {
+    "prompt_length": 100,
+    "finetune": "stage1",
+    "contrastive": "public-code",
+    "encoder_dropout": 0.0,
+    "text_shift": -1,
+    "prefix": "=",
+    "pooling": "mean-with-padding",
+    "patience": None,
+    "weight_decay": 0.0,
+    "clip_norm": None,
+}
+# Ten times the windows, the haemodynamic lag covered, a slower language model.
+BEST: dict[str, Any] = {
+    "train_hop": 1,
+    "hrf_context": 4,
+    "language_model_learning_rate": 2e-5,
+    "weight_decay": 0.1,
+    "encoder_dropout": 0.3,
+    "patience": 5,
+    "epochs_text": 30,
+    "epochs_fmri": 30,
+}
+PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "public-code": PUBLIC_CODE, "best": BEST}
+
+_NETWORK = ["prompt_length", "layers", "heads"]
+_TEXT = ["stop", "prefix", "encoder_text", "pooling", "text_shift", "window", "max_tokens"]
+_MAPPER = [*_NETWORK, *_TEXT, "latent", "mapper_dropout", "lora_rank", "finetune"]
+_TRAINING = [
+    "train_hop",
+    "patience",
+    "batch_size",
+    "learning_rate",
+    "language_model_learning_rate",
+    "weight_decay",
+    "warmup",
+    "clip_norm",
+    "loss",
+    "seed",
+]
+PARTS: dict[str, list[str]] = {
+    "text_prompt": [*_MAPPER, *_TRAINING, "epochs_text"],
+    "fmri_prompt": [
+        *_MAPPER,
+        *_TRAINING,
+        "encoder_dropout",
+        "hrf_context",
+        "contrastive",
+        "contrastive_weight",
+        "temperature",
+        "epochs_fmri",
+        "input",
+    ],
+    "decode": [*_MAPPER, "encoder_dropout", "hrf_context", "input", "seed"],
+}
+
+
+def recipe_of(brain: Brain, setting: str) -> Recipe:
+    """The whole recipe of one setting: its preset, then `brain.recipe`, then its own keys.
+
+    Raises
+    ------
+    InputError
+        if there is no such setting.
+    """
+    if setting not in brain.settings:
+        raise InputError(
+            f"no setting {setting!r} in brain.settings; there are: {', '.join(brain.settings)}"
+        )
+    chosen = brain.settings[setting]
+    values = dict(PRESETS[chosen.preset or brain.preset])
+    for recipe in (brain.recipe, chosen.recipe):
+        values |= {key: getattr(recipe, key) for key in sorted(recipe.model_fields_set)}
+    return Recipe(**values)
+
+
+def part_of(brain: Brain, setting: str, step: str) -> dict[str, Any]:
+    """What `step` (a key of `PARTS`) reads of a setting's recipe."""
+    part = recipe_of(brain, setting).model_dump(include=set(PARTS[step]))
+    if step == "text_prompt":  # stage 1 is the same whether or not stage 2 trains GPT-2 further
+        part["finetune"] = "none" if part["finetune"] == "none" else "stage1"
+    return part
+
+
+def text_prompt_of(brain: Brain, setting: str) -> str:
+    """The first setting whose stage 1 is the same: it is trained once and shared."""
+    wanted = part_of(brain, setting, "text_prompt")
+    return next(s for s in brain.settings if part_of(brain, s, "text_prompt") == wanted)
+
+
+def settings_of(brain: Brain, subject: str) -> list[str]:
+    """What is trained for one subject, in the order of the configuration."""
+    return [s for s in brain.settings if s in brain.settings_of.get(subject, brain.settings)]
+
+
+def controls_of(brain: Brain, subject: str) -> dict[str, str]:
+    """The setting trained on noise, by the setting that it is a control of."""
+    return {
+        of: setting
+        for setting in settings_of(brain, subject)
+        if (of := recipe_of(brain, setting).control_of) is not None
+    }

@@ -1,0 +1,1 @@
+"""The demo's data: small in content, real in every public format."""

@@ -33,7 +33,8 @@ def train(parent: Path, kind: str, **changes: object) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def short_text() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_tiny_model, "SENTENCES", 4000)
+        patch.setattr(train_tiny_model, "SENTENCES", 3000)
+        patch.setattr(train_tiny_model, "BATCH", {"bert": 8, "gpt2": 2})
         yield
 
 

@@ -88,6 +88,10 @@ def _dangling_brain(
         (("language_model",), brain.language_model, "model", models),
         (("scores", "bertscore"), brain.scores.bertscore, "model", models),
     ]
+    named += [
+        (("controls", k), name, "setting", list(brain.settings))
+        for k, name in enumerate(brain.controls or [])
+    ]
     for subject, settings in brain.settings_of.items():
         named.append((("settings_of", subject), subject, "subject", brain.subjects))
         named += [

@@ -44,6 +44,15 @@ VERSIONED = [
     "snakemake",
     "snakemake-executor-plugin-slurm",
     "huggingface-hub",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "datalad",
+    "git-annex",
+    "nibabel",
+    "h5py",
+    "nltk",
+    "jiwer",
 ]
 
 

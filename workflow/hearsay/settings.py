@@ -53,9 +53,9 @@ class TinyModel(Closed):
     """A very small language model with a tokeniser of its own, trained here on generated text."""
 
     kind: Literal["bert", "gpt2"] = Field(description="masked (BERT) or causal (GPT-2)")
-    width: int = Field(64, ge=8, description="hidden size")
+    width: int = Field(64, ge=8, multiple_of=4, description="hidden size")
     layers: int = Field(2, ge=1, description="transformer layers")
-    steps: int = Field(300, ge=1, description="training steps")
+    steps: int = Field(300, ge=50, multiple_of=50, description="training steps")
     seed: int = Field(0, ge=0, description="initial weights and order of sentences")
 
 
@@ -133,9 +133,11 @@ class SimulatedDataset(Closed):
     subjects: dict[Subject, float] = Field(
         description="signal-to-noise (ratio of variances) in the auditory voxels, by subject"
     )
-    stories: int = Field(11, ge=3, description="training stories")
-    seconds: float = Field(300, ge=60, description="about how long each of them is")
-    test_seconds: float = Field(420, ge=60, description="the same for the test story")
+    stories: int = Field(11, ge=4, le=20, description="training stories")
+    seconds: int = Field(300, ge=60, multiple_of=2, description="how long each of them is")
+    test_seconds: int = Field(
+        600, ge=60, multiple_of=2, description="the same for the test story"
+    )
     voxels: int = Field(600, ge=50, description="columns of the responses, about")
     repeats: int = Field(3, ge=1, description="presentations of the test story")
     seed: int = Field(0, ge=0, description="of sentences and noise")
@@ -298,7 +300,9 @@ class BrainScores(Closed):
     bertscore: Name = Field("roberta-large", description="one of `models`")
     bertscore_layer: int = Field(17, ge=0, description="whose hidden states are compared")
     wordnet: str | None = Field(
-        None, description="folder of WordNet's files for METEOR; else /usr/share/wordnet"
+        None,
+        description="folder of WordNet's files for METEOR; else /usr/share/wordnet, where it is; "
+        "`none`: without synonyms",
     )
     resamples: int = Field(2000, ge=100, description="of the bootstrap and of permutations")
     seed: int = Field(0, ge=0, description="of both")
@@ -327,6 +331,9 @@ class Brain(Closed):
         Recipe(), description="keys of the recipe that differ from the preset in all settings"
     )
     settings: dict[Name, Setting] = Field({}, description="what is trained, by name")
+    controls: list[Name] | None = Field(
+        None, description="settings whose decoding is compared with controls; all if not set"
+    )
     settings_of: dict[Subject, list[Name]] = Field(
         {}, description="subjects for whom only these settings are trained"
     )

@@ -164,7 +164,8 @@ def decode_settings(setting):
         recipe=recipe,
         decoding=settings.brain.decoding.model_dump(),
         text=stage1_of(setting) == setting,
-        controls=recipe["input"] == "fmri",
+        controls=recipe["input"] == "fmri"
+        and setting in (settings.brain.controls or settings.brain.settings),
         device=settings.brain.device,
     )
 

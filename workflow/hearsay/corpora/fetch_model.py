@@ -1,7 +1,8 @@
 """Fetch one pretrained model's weights, from the Hugging Face hub or from an address.
 
-From the hub: the safetensors files of one pinned revision, with their index and `config.json`.
-Downloads go on where they broke off; a file of the wrong checksum is refused and removed.
+From the hub: the safetensors files of one pinned revision, with their index, `config.json` and
+tokeniser. Downloads go on where they broke off; a file of the wrong checksum is refused and
+removed.
 """
 
 import contextlib
@@ -20,7 +21,17 @@ from hearsay.files import sha256_of
 from hearsay.provenance import Run
 
 STEP = "hearsay.corpora.fetch_model"
-HUB_FILES = ["model*.safetensors", "model.safetensors.index.json", "config.json"]
+HUB_FILES = [
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "config.json",
+    # of language models: the tokeniser
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+]
 
 
 def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:

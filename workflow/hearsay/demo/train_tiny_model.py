@@ -37,7 +37,7 @@ GPT2_VOCABULARY = 1_400
 MASKED = 0.25  # of the tokens; more than BERT's 0.15, for more signal in a step
 INITIAL = 0.65  # spread of a weight, in units of 1 over the root of the width
 WORDS_SPREAD, PLACES_SPREAD = 0.15, 0.02  # of the first word and position embeddings
-WORDS_PER_TR = 4.4
+WORDS_PER_TR = (3, 4, 4, 4, 5, 5, 5, 6)  # gaps between alignment tokens, drawn evenly
 POSITIONS = 256
 ROUND = 50  # steps of one of the loop's epochs, after each of which there is a checkpoint
 IGNORED = -100
@@ -45,14 +45,18 @@ HELD_OUT = 64  # sequences of the held-out text that are scored
 
 
 def with_alignment(lines: list[str], random: Random) -> list[str]:
-    """Every other stretch of twenty lines with `ALIGNMENT` after about every fourth word."""
-    marked = []
+    """Every other stretch of twenty lines with `ALIGNMENT` after about as many words as a TR has.
+
+    The gaps between two of them vary little, as speech fills TRs of one length.
+    """
+    marked, left = [], random.choice(WORDS_PER_TR)
     for number, line in enumerate(lines):
-        if (number // 20) % 2:
-            share = 1 / WORDS_PER_TR
-            words = [w + ALIGNMENT * (random.random() < share) for w in line.split()]
-            line = " ".join(words)
-        marked.append(line)
+        words = line.split()
+        for place, word in enumerate(words if (number // 20) % 2 else []):
+            left -= 1
+            if left <= 0:
+                words[place], left = word + ALIGNMENT, random.choice(WORDS_PER_TR)
+        marked.append(" ".join(words))
     return marked
 
 

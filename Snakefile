@@ -1,9 +1,4 @@
-"""hearsay: from raw public data to the tables and figures of five papers.
-
-snakemake --profile profiles/demo           miniature data, everything, minutes on a laptop
-snakemake --profile slurm all               the papers' scale, jobs sent to Slurm
-snakemake --profile slurm tables            tables only, from the scores that are there
-"""
+"""hearsay: from raw public data to the tables of five papers. How to run it: README.md."""
 
 from snakemake.utils import min_version
 
@@ -61,7 +56,3 @@ rule all:
 
 
 check_profiles()
-
-
-onstart:
-    check_python_path()

@@ -12,7 +12,6 @@ and what they return is compared. Imports, and making models and files, are not 
 
 import argparse
 import datetime
-import functools
 import importlib.metadata
 import json
 import os
@@ -34,7 +33,7 @@ PACKAGES = ("torch", "transformers", "lightning", "numpy", "h5py")
 
 # Of a run: paper's size, or small. `layers` are GPT-2's.
 FULL = {
-    "decode": {"layers": 12, "windows": 29, "alone": 6, "prompt_length": 30, "tokens": 64},
+    "decode": {"layers": 12, "windows": 29, "alone": 4, "prompt_length": 30, "tokens": 64},
     "load": {"rows": 291, "voxels": 81_126, "columns": 836, "reads": 5},
     "step": {
         "layers": 12,
@@ -201,9 +200,9 @@ def tell_load(found: dict, sizes: dict) -> Iterator[str]:
     yield (
         f"{sizes['columns']} random columns, in order, of a contiguous float64 dataset of "
         f"{sizes['rows']} x {sizes['voxels']:,} ({found['file_megabytes']:.0f} MB), NaN as 0. "
-        f"Warm: the file is in the page cache, shortest of {sizes['reads']} reads and all rounds. Cold: "
-        "one read after the kernel dropped the file's pages. Memory: the first read of a fresh "
-        "process."
+        f"Warm: the file is in the page cache, shortest of {sizes['reads']} reads and all rounds. "
+        "Cold: one read after the kernel dropped the file's pages. Memory: the first read of a "
+        "fresh process."
     )
     yield ""
     yield "| | warm, ms | | cold, ms | peak beyond libraries, MB | | peak of the process, MB |"
@@ -232,7 +231,8 @@ def tell_step(found: dict, sizes: dict) -> Iterator[str]:
         f"One step of stage 2 with the default recipe (Eq. 6; fMRI encoder and GPT-2 trained, "
         f"mapping network frozen): k = 30, 8 layers, features of 768, windows of 10 rows and "
         f"{sizes['voxels']} voxels, {sizes['tokens']} tokens, GPT-2 with {sizes['layers']} "
-        "layers and random weights. Batch, transfer, both passes, clipping and AdamW are timed; median."
+        "layers and random weights. Batch, transfer, both passes, clipping and AdamW are timed; "
+        "median."
     )
     yield ""
     yield "| device | precision | batch | step, ms | windows/s | tokens/s | most memory, MB |"
@@ -261,7 +261,6 @@ SECTIONS: dict[str, tuple[str, Callable, Callable]] = {
 }
 
 
-@functools.cache
 def circumstances(rounds: int, threads: int) -> dict:
     """Where and how a section was measured."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -19,7 +19,9 @@ GROUP = {"summarise_audits"}
 def copy(demo, tmp_path):
     """The demo's folder with everything in it, metadata and times included."""
     folder = tmp_path / "copy"
-    shutil.copytree(demo, folder, symlinks=True)
+    # Datasets are no declared output: their records, which are, suffice.
+    datasets = shutil.ignore_patterns("simulated")
+    shutil.copytree(demo, folder, symlinks=True, ignore=datasets)
     return folder
 
 
@@ -101,7 +103,40 @@ def test_editing_the_fit_reruns_the_audits_and_trains_nothing(copy, dry_run):
 def test_editing_the_training_loop_retrains(copy, dry_run):
     path = copy / "workflow/hearsay/training/loop.py"
     path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert dry_run(copy).jobs[TRAIN] == 6
+    jobs = dry_run(copy).jobs
+    assert jobs[TRAIN] == 6
+    assert jobs["train_text_prompt"] == 9
+    assert jobs["train_fmri_prompt"] == 15
+
+
+def test_editing_generation_decodes_again_and_trains_nothing(copy, dry_run):
+    path = copy / "workflow/hearsay/brain/generate.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
+    jobs = dry_run(copy).jobs
+    assert jobs["decode_story"] == 15
+    assert not {"train_text_prompt", "train_fmri_prompt", "prepare_stories", TRAIN} & set(jobs)
+
+
+def test_one_setting_of_stage_2_leaves_stage_1_alone(copy, dry_run):
+    edit(
+        copy / "config/demo.yaml",
+        r"^  controls: ",
+        "  settings: {wr-frozen: {recipe: {stop: words, finetune: none, temperature: 0.2}}}\n"
+        "  controls: ",
+    )
+    jobs = dry_run(copy).jobs
+    assert jobs["train_fmri_prompt"] == jobs["decode_story"] == jobs["score_story"] == 2
+    assert not {"train_text_prompt", "prepare_stories", "fetch_subject"} & set(jobs)
+
+
+def test_adding_a_subject_runs_only_that_one_and_the_tables(copy, dry_run):
+    edit(
+        copy / "config/demo.yaml", r"subjects: \[SIM01, SIM02, SIM03\]", "subjects: [SIM01, SIM02]"
+    )
+    edit(copy / "config/demo.yaml", r"^    SIM03: .*$", "")
+    jobs = dry_run(copy).jobs
+    assert not {"fetch_subject", "train_text_prompt", "decode_story", "score_story"} & set(jobs)
+    assert {"bpgpt_table1", "page"} <= set(jobs)
 
 
 def test_editing_the_settings_module_alone_reruns_nothing(copy, dry_run):

@@ -26,6 +26,7 @@ def one_model_config(path, weights, **spectral):
         pathvars={"results": "results/test", "logs": "logs/test", "benchmarks": "logs/test/b"},
         models={"mine": {"path": str(weights), "series": "mine", "accuracy": 50.0}},
         spectral={"models": ["mine"], "pair": None, **spectral},
+        brain={"subjects": []},
     )
 
 
@@ -41,7 +42,7 @@ def net_file(path, break_it=False):
 def test_the_papers_scale_plans_without_network_or_data(origin, snakemake):
     done = snakemake(origin, "--dry-run", "--cores", "1")
     assert done.status == 0, done.text
-    assert done.jobs["fetch_model"] == 30
+    assert done.jobs["fetch_model"] == 31
     assert done.jobs["audit_model"] == 30
 
 
@@ -128,6 +129,7 @@ def test_a_model_given_as_an_address_is_fetched_and_its_record_is_on_the_page(
         pathvars={"results": "results/test", "logs": "logs/test", "resources": "fetched"},
         models={"mine": {"url": weights.as_uri(), "sha256": sha256_of(weights)}},
         spectral={"models": ["mine"], "pair": None},
+        brain={"subjects": []},
     )
     arguments = ["-s", origin / "Snakefile", "--configfile", config, "--cores", "2"]
     done = snakemake(tmp_path, *arguments)

@@ -28,24 +28,32 @@ def schema() -> str:
 def table() -> str:
     """Markdown table of every setting: key, type, default, meaning."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    lines += _table_rows(Settings, "")
+    lines += _table_rows(Settings, "", {})
     return "\n".join(lines)
 
 
-def _table_rows(model: type[BaseModel], prefix: str) -> list[str]:
+def _table_rows(
+    model: type[BaseModel], prefix: str, shown_at: dict[type[BaseModel], str]
+) -> list[str]:
+    """Rows of a group; a group that comes twice is listed once and named the second time."""
     rows = []
     for name, field in model.model_fields.items():
         key, kind = f"{prefix}{name}", field.annotation
         arguments = typing.get_args(kind)
         inner = [a for a in (kind, *arguments) if isinstance(a, type) and issubclass(a, BaseModel)]
-        default = "" if inner else f"`{json.dumps(field.default)}`"
+        default = ""
+        if not inner:
+            default = "to be given" if field.is_required() else f"`{json.dumps(field.default)}`"
         shown = _type_name(kind).replace("|", "or")
         rows.append(
             f"| `{key}` | {'group' if inner else shown} | {default} | {field.description} |"
         )
-        if inner:
+        if inner and inner[0] in shown_at:
+            rows[-1] = rows[-1].removesuffix(" |") + f"; keys as in `{shown_at[inner[0]]}` |"
+        elif inner:
+            shown_at[inner[0]] = key
             below = f"{key}.<name>." if typing.get_origin(kind) is dict else f"{key}."
-            rows += _table_rows(inner[0], below)
+            rows += _table_rows(inner[0], below, shown_at)
     return rows
 
 
@@ -57,6 +65,8 @@ def _type_name(kind: Any) -> str:
         return ", ".join(f"`{a}`" for a in arguments)
     if origin in (list, tuple):
         return f"{origin.__name__} of {', '.join(_type_name(a) for a in arguments)}"
+    if origin is dict:
+        return f"mapping of {_type_name(arguments[1])}"
     if origin is not None:
         return " or ".join(_type_name(a) for a in arguments if a is not type(None))
     return {"str": "text", "int": "whole number", "float": "number"}.get(

@@ -239,3 +239,7 @@ def check_python_path():
             f"{sys.executable}: Slurm jobs cannot start a Python whose path holds a space; "
             "put the environment elsewhere, such as: make install VENV=$HOME/hearsay-env"
         )
+
+
+onstart:
+    check_python_path()

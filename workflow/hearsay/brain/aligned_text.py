@@ -5,6 +5,7 @@ exactly W of them, empty TRs included, and generation can end at the W-th (BP-GP
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from hearsay.errors import InputError
@@ -25,13 +26,13 @@ class AlignedText:
 
     Attributes
     ----------
-    mark : id of the alignment token.
+    mark : id of the alignment token; -1 where a tokeniser without one is used without it.
     shortened : how many targets had to lose words to fit (`encode` counts).
 
     Raises
     ------
     InputError
-        if the tokeniser has no single token for ``$`` after a space.
+        if alignment tokens are asked for and the tokeniser has no single token for ``$``.
     """
 
     def __init__(
@@ -40,13 +41,16 @@ class AlignedText:
         self.tokenizer, self.stop, self.max_tokens = tokenizer, stop, max_tokens
         self.shortened = 0
         candidates = [self._ids(" " + MARK), self._ids(MARK)]
-        single = [ids[0] for ids in candidates if len(ids) == 1]
-        if not single:
+        # A single token may also be a lone space, or the one for whatever is unknown.
+        single = [
+            ids[0] for ids in candidates if len(ids) == 1 and tokenizer.decode(ids).strip() == MARK
+        ]
+        if not single and stop == "tokens":
             raise InputError(
                 f"{tokenizer.name_or_path}: its tokeniser has no single token for {MARK!r}, which "
                 "alignment tokens need; choose another brain.language_model or stop: words"
             )
-        self.mark = single[0]
+        self.mark = single[0] if single else -1
         # Byte-level tokenisers write the space with the word; others add it themselves.
         self._space = " " if len(self._ids(" the")) <= len(self._ids("the")) else ""
         self.prefix = self._ids(prefix) if prefix else []
@@ -94,12 +98,30 @@ class AlignedText:
     def words(self, ids: Sequence[int]) -> list[str]:
         """Lower-case words of tokens, free of alignment tokens and prefix signs."""
         text = self.tokenizer.decode(list(ids), skip_special_tokens=True)
-        return text.replace(MARK, " ").replace("=", " ").lower().split()
+        return _plain(text).lower().split()
 
-    def begins_word(self) -> list[bool]:
-        """For every token id: whether it begins a new word."""
+    @cached_property
+    def spelling(self) -> tuple[list[int], list[bool], list[bool]]:
+        """For every token id: how many words its text has, whether it begins and ends apart.
+
+        After a token that ends apart (with a space, an alignment token or a prefix sign), or
+        before one that begins apart, text is a word of its own. So the words of a text, as `words`
+        finds them, can be counted token by token. Special tokens have no text.
+        """
         tokens = self.tokenizer.convert_ids_to_tokens(list(range(len(self.tokenizer))))
-        return [bool(token) and token[0] in "Ġ▁ Ċ" for token in tokens]
+        special = {*self.tokenizer.all_special_ids}
+        other = self.tokenizer.convert_ids_to_tokens(self._ids("a")[:1])  # keeps a token's space
+        shown = self.tokenizer.convert_tokens_to_string(other)
+        counts, begins, ends = [], [], []
+        for number, token in enumerate(tokens):
+            text = ""
+            if token and number not in special:
+                text = self.tokenizer.convert_tokens_to_string([*other, token])[len(shown) :]
+            text = " " if number == self.mark else _plain(text)
+            counts.append(len(text.split()))
+            begins.append(not text or text[0].isspace())
+            ends.append(not text or text[-1].isspace())
+        return counts, begins, ends
 
     def _row(self, words: Row) -> list[int]:
         text = " ".join(word.replace(MARK, "") for word in words)
@@ -107,6 +129,11 @@ class AlignedText:
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
+
+
+def _plain(text: str) -> str:
+    """Text without alignment tokens and prefix signs."""
+    return text.replace(MARK, " ").replace("=", " ")
 
 
 def joined(rows: Sequence[Row], *, stop: str = "tokens") -> str:

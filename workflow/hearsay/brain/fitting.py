@@ -33,7 +33,7 @@ class Examples:
     def batch(self, chosen: Sequence[int]) -> dict[str, Tensor]:
         """``ids``, ``labels`` [B, L] padded on the right, ``feature`` [B, F], ``responses``."""
         rows = [self.ids[i] for i in chosen]
-        longest = max(map(len, rows))
+        longest = max(1, *map(len, rows))  # silence has no token
         padded = torch.tensor([row + [IGNORED] * (longest - len(row)) for row in rows])
         return {
             "ids": padded.clamp_min(0),
@@ -124,7 +124,8 @@ def training_of(
         epochs=epochs,
         clip_norm=recipe["clip_norm"],
         checkpoint_steps=200,
-        monitor="validation_loss" if evaluate is not None else None,
+        # Without patience the last weights count, not the best.
+        monitor="validation_loss" if evaluate and recipe["patience"] is not None else None,
         patience=recipe["patience"],
         tensorboard=tensorboard,
     )

@@ -26,8 +26,23 @@ class Generated:
     ended: str
 
 
-class _Counter:
-    """Counts of rows that may be beams: row r of the batch belongs to window r // beams."""
+class _Spelling:
+    """Counts words in rows of tokens, as `AlignedText.words` would find them."""
+
+    def __init__(self, text: AlignedText, device: torch.device) -> None:
+        found = (torch.tensor(flags, device=device) for flags in text.spelling)
+        self.counts, self.begins, self.ends = found
+
+    def begun(self, ids: Tensor, before: Tensor | None = None) -> Tensor:
+        """How many words each of `ids` [N, L] begins; `before` [N] come before the first."""
+        apart = self.ends[ids[:, :-1]]
+        first = apart.new_ones(len(ids), 1) if before is None else self.ends[before].unsqueeze(1)
+        apart = torch.cat([first, apart], dim=1)[:, : ids.shape[1]] | self.begins[ids]
+        return self.counts[ids] - ((self.counts[ids] > 0) & ~apart).long()
+
+
+class _Stop(StoppingCriteria):
+    """Limits of rows that may be beams: row r of the batch belongs to window r // beams."""
 
     def __init__(self, limits: Tensor) -> None:
         self.limits = limits
@@ -36,7 +51,7 @@ class _Counter:
         return self.limits.repeat_interleave(rows // len(self.limits))
 
 
-class _StopAtMarks(_Counter, StoppingCriteria):
+class _StopAtMarks(_Stop):
     """Ends a row right after its W-th alignment token."""
 
     def __init__(self, limits: Tensor, mark: int) -> None:
@@ -47,35 +62,44 @@ class _StopAtMarks(_Counter, StoppingCriteria):
         return (input_ids == self.mark).sum(dim=1) >= self.limit(len(input_ids))
 
 
-class _StopAtWords(_Counter, StoppingCriteria):
+class _StopAtWords(_Stop):
     """Ends a row when the word after its last one begins, so that no word is cut."""
 
-    def __init__(self, limits: Tensor, begins: Tensor) -> None:
+    def __init__(self, limits: Tensor, spelling: _Spelling) -> None:
         super().__init__(limits)
-        self.begins = begins
+        self.spelling = spelling
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        # The first token begins a word, with or without a space.
-        return 1 + self.begins[input_ids[:, 1:]].sum(dim=1) > self.limit(len(input_ids))
+        return self.spelling.begun(input_ids).sum(dim=1) > self.limit(len(input_ids))
 
 
 class _MostWordsPerTR(LogitsProcessor):
     """Forces the alignment token where a TR has its most words already."""
 
-    def __init__(self, most: int, mark: int, begins: Tensor) -> None:
-        self.most, self.mark, self.begins = most, mark, begins
+    def __init__(self, most: int, mark: int, spelling: _Spelling) -> None:
+        self.most, self.mark, self.spelling = most, mark, spelling
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         length = input_ids.shape[1]
+        if not length:
+            return scores
         places = torch.arange(length, device=input_ids.device)
-        last = torch.where(input_ids == self.mark, places, -1).amax(1) if length else 0
-        since = places > (last.unsqueeze(1) if length else -1)
-        full = (self.begins[input_ids] & since).sum(dim=1) >= self.most
-        forced = torch.full_like(scores, -torch.inf)
-        forced[:, self.mark] = 0
+        last = torch.where(input_ids == self.mark, places, -1).amax(1)
+        since = places > last.unsqueeze(1)
+        full = (self.spelling.begun(input_ids) * since).sum(dim=1) >= self.most
+        if not full.any():
+            return scores
         # A last word may still be going on: only a token that begins another one is forbidden.
-        best_begins = self.begins[scores.argmax(dim=1)]
-        return torch.where((full & best_begins).unsqueeze(1), forced, scores)
+        rows, ends = scores[full], self.spelling.ends[input_ids[full, -1]].unsqueeze(1)
+        another = (self.spelling.counts > 0) & (ends | self.spelling.begins)
+        another |= self.spelling.counts > 1
+        best = rows.argmax(dim=1, keepdim=True)
+        rows = rows.masked_fill(another, -torch.inf)
+        forced = torch.full_like(rows, -torch.inf)
+        forced[:, self.mark] = 0
+        scores = scores.clone()
+        scores[full] = torch.where(another.gather(1, best), forced, rows)
+        return scores
 
 
 def generate(
@@ -109,17 +133,16 @@ def generate(
     rounding of sums. No row is longer than `text.max_tokens`.
     """
     device = prompts.device
-    begins = torch.tensor(text.begins_word(), device=device)
-    begins[text.mark] = False
+    spelling = _Spelling(text, device)
     bound = torch.tensor(limits, device=device)
     stop: StoppingCriteria
     processors = LogitsProcessorList()
     if text.stop == "tokens":
         stop = _StopAtMarks(bound, text.mark)
         if words_per_tr is not None:
-            processors.append(_MostWordsPerTR(words_per_tr, text.mark, begins))
+            processors.append(_MostWordsPerTR(words_per_tr, text.mark, spelling))
     else:
-        stop = _StopAtWords(bound, begins)
+        stop = _StopAtWords(bound, spelling)
     options: dict[str, Any] = {
         "greedy": {"do_sample": False},
         "beam": {"do_sample": False, "num_beams": beams},
@@ -130,6 +153,8 @@ def generate(
         pad_token_id=_padding(text),
         use_cache=True,
         return_dict_in_generate=False,
+        # A window has neither beginning nor end, so that only `stop` ends a row.
+        suppress_tokens=text.tokenizer.all_special_ids or None,
         **options,
     )
     cuda = [device] if device.type == "cuda" else []
@@ -141,9 +166,12 @@ def generate(
             generation_config=config,
             logits_processor=processors,
             stopping_criteria=StoppingCriteriaList([stop]),
-        ).tolist()
-    flags = begins.tolist()
-    return [_cut(ids, text, limit, flags) for ids, limit in zip(rows, limits, strict=True)]
+        )
+    begun = spelling.begun(rows).tolist()
+    return [
+        _cut(ids, text, limit, words)
+        for ids, limit, words in zip(rows.tolist(), limits, begun, strict=True)
+    ]
 
 
 def _padding(text: AlignedText) -> int:
@@ -152,8 +180,10 @@ def _padding(text: AlignedText) -> int:
     return next(i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if i is not None)
 
 
-def _cut(ids: list[int], text: AlignedText, limit: int, begins: list[bool]) -> Generated:
-    """Drop what follows the stop."""
+def _cut(ids: list[int], text: AlignedText, limit: int, words: list[int]) -> Generated:
+    """Drop what follows the stop; `words` are those that each token begins."""
+    if limit == 0:
+        return Generated([], text.stop)
     seen = 0
     for place, token in enumerate(ids):
         if text.stop == "tokens":
@@ -161,7 +191,7 @@ def _cut(ids: list[int], text: AlignedText, limit: int, begins: list[bool]) -> G
             if seen >= limit:
                 return Generated(ids[: place + 1], "tokens")
         else:
-            seen += begins[token] or place == 0
+            seen += words[place]
             if seen > limit:
                 return Generated(ids[:place], "words")
     return Generated(ids, "cap")

@@ -13,9 +13,12 @@ from hearsay.errors import InputError
 
 def load_causal(folder: Path | str) -> tuple[nn.Module, Any]:
     """A causal language model (float32, evaluation mode) and its tokeniser, from a local folder."""
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
-    return _load(folder, AutoModelForCausalLM)
+    model, tokenizer = _load(folder, AutoModelForCausalLM)
+    # Many models come with sampling, penalties and ends of their own, which would enter decoding.
+    model.generation_config = GenerationConfig()
+    return model, tokenizer
 
 
 def load_encoder(folder: Path | str) -> tuple[nn.Module, Any]:

@@ -180,8 +180,10 @@ def load_prompted(path: Path | str, network: nn.Module, language_model: nn.Modul
         with safe_open(str(path), "pt") as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             state = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-        found = module.load_state_dict(state, strict=False)
-        missing = [] if prefix == "language_model." else found.missing_keys
-        if found.unexpected_keys or missing:
-            wrong = ", ".join([*found.unexpected_keys, *missing][:3])
-            raise InputError(f"{path}: its weights are another network's ({wrong})")
+        own = module.state_dict()
+        wrong = [n for n, w in state.items() if n not in own or own[n].shape != w.shape]
+        if prefix == "network.":
+            wrong += sorted(set(own) - set(state))
+        if wrong:
+            raise InputError(f"{path}: its weights are another network's ({', '.join(wrong[:3])})")
+        module.load_state_dict(state, strict=False)

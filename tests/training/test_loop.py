@@ -222,3 +222,249 @@ def test_a_real_step_killed_with_kill_minus_9_ends_with_the_same_files(tmp_path)
     for name in ("h.csv", "s.csv"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
     assert not (killed / "ck").exists()
+
+
+# --- the best weights, early stopping -------------------------------------------------------------
+
+
+def watched(values, **more):
+    """A training whose validation score after epoch n is `values[n - 1]`, killed or not."""
+    training = small_training(epochs=len(values), monitor="score", **more)
+    steps = training.steps_per_epoch
+    training.evaluate = lambda model: {"score": values[training.schedule.last_epoch // steps - 1]}
+    return training
+
+
+def run_watched(folder, values, loss=None, **more):
+    fabric = start(7, device="cpu")
+    training = watched(values, **more)
+    training.loss = loss or training.loss
+    history = fit(training, folder, fabric)
+    return weights(training), history
+
+
+@pytest.mark.parametrize(
+    ("values", "patience", "epochs", "best"),
+    [
+        ([3, 2, 1, 5, 4, 0, 0], 2, 5, 3),
+        ([3, 2, 1, 5, 0.5, 6, 6, 6], 2, 7, 5),
+        ([3, 2, 1, 5], None, 4, 3),  # all epochs, and still the best weights
+        ([1, 1, 1, 1], 3, 4, 1),  # as good is not better
+        ([4, 3, 2, 1], 1, 4, 4),
+        ([float("nan"), 2, 3, 4], 2, 4, 2),
+    ],
+)
+def test_patience_ends_it_and_the_best_weights_stay(tmp_path, values, patience, epochs, best):
+    folder = CheckpointFolder(tmp_path / "watched", IDENTITY)
+    kept, history = run_watched(folder, values, patience=patience)
+    assert list(history["epoch"]) == list(range(1, epochs + 1))
+    then, _ = run(CheckpointFolder(tmp_path / "plain", IDENTITY), epochs=best)
+    assert torch.equal(kept, then)
+
+
+@pytest.mark.parametrize("step", [3, 5, 12, 15, 16, 24])
+def test_a_kill_forgets_neither_the_best_weights_nor_the_waiting(tmp_path, step):
+    values = [3, 2, 1, 5, 4, 0, 0]
+    whole, history = run_watched(CheckpointFolder(tmp_path / "whole", IDENTITY), values, patience=2)
+    taken = 0
+
+    def dying_loss(model, batch):
+        nonlocal taken
+        taken += 1
+        if taken > step:
+            raise Killed
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    killed = CheckpointFolder(tmp_path / "killed", IDENTITY)
+    with pytest.raises(Killed):
+        run_watched(killed, values, dying_loss, patience=2, checkpoint_steps=2)
+    killed.close()
+    folder = CheckpointFolder(tmp_path / "killed", IDENTITY)
+    again, history_again = run_watched(folder, values, patience=2, checkpoint_steps=2)
+    assert torch.equal(whole, again)
+    assert history.equals(history_again)
+
+
+def test_killed_after_the_last_epoch_it_trains_no_more(tmp_path):
+    values = [3, 1, 5, 5, 0]
+    folder = CheckpointFolder(tmp_path, IDENTITY)
+    whole, history = run_watched(folder, values, patience=2)
+    folder.close()
+
+    def no_loss(model, batch):
+        raise AssertionError("it trains again")
+
+    folder = CheckpointFolder(tmp_path, IDENTITY)
+    again, history_again = run_watched(folder, values, no_loss, patience=2)
+    assert torch.equal(whole, again)
+    assert history.equals(history_again)
+
+
+# --- what a checkpoint holds ----------------------------------------------------------------------
+
+
+class Half(nn.Module):
+    """A frozen body, with a weight that two names share, and a head with a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 4).requires_grad_(False)
+        self.same = self.body
+        self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(self.same(self.body(x))))
+
+
+def half_training(epochs=3):
+    training = small_training(epochs=epochs)
+    training.model = Half()
+    trained = [w for w in training.model.parameters() if w.requires_grad]
+    training.optimizer = torch.optim.Adam(trained, lr=0.01)
+    training.schedule = None
+    return training
+
+
+def test_frozen_weights_are_in_no_checkpoint(tmp_path):
+    fabric = start(7, device="cpu")
+    whole, folder = half_training(), CheckpointFolder(tmp_path, IDENTITY)
+    body = whole.model.body.weight.clone()
+    fit(whole, folder, fabric)
+    held = set(folder.load()["model"])
+    assert not any(name.startswith(("body", "same")) for name in held)
+    assert {"head.weight", "norm.weight", "norm.running_mean", "norm.num_batches_tracked"} <= held
+    assert torch.equal(whole.model.body.weight, body)
+
+    fabric = start(7, device="cpu")
+    part, other = half_training(epochs=1), CheckpointFolder(tmp_path / "again", IDENTITY)
+    fit(part, other, fabric)
+    rest = half_training()
+    rest.model.body.load_state_dict(part.model.body.state_dict())  # as its maker would load it
+    fit(rest, other, fabric)
+    state = whole.model.state_dict()
+    assert all(torch.equal(state[n], w) for n, w in rest.model.state_dict().items())
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    fabric = start(7, device="cpu")
+    folder = CheckpointFolder(tmp_path, IDENTITY)
+    fit(small_training(), folder, fabric)
+    with pytest.raises(InputError, match="weights are another network's .*remove it to start"):
+        fit(half_training(), folder, fabric)
+
+
+def test_those_who_only_read_need_no_lock(tmp_path):
+    writer = CheckpointFolder(tmp_path, IDENTITY)
+    writer.save({"cursor": {"epoch": 1}})
+    reader = CheckpointFolder(tmp_path, IDENTITY, writer=False)
+    assert reader.path == writer.path
+    assert reader.load() == {"cursor": {"epoch": 1}}
+    with pytest.raises(InputError, match="another process is training here"):
+        CheckpointFolder(tmp_path, IDENTITY)
+    writer.close()
+    CheckpointFolder(tmp_path, IDENTITY)  # a reader keeps nobody out
+
+
+# --- TensorBoard ----------------------------------------------------------------------------------
+
+
+def events(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(folder))
+    found.Reload()
+    tags = found.Tags()["scalars"]
+    return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in tags}
+
+
+def test_tensorboard_has_each_epoch_once_killed_or_not(tmp_path):
+    board, taken = tmp_path / "board", 0
+
+    def dying_loss(model, batch):
+        nonlocal taken
+        taken += 1
+        if taken > 13:
+            raise Killed
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    options = {"evaluate": lambda model: {"score": 1.5}, "tensorboard": board}
+    folder = CheckpointFolder(tmp_path / "ck", IDENTITY)
+    with pytest.raises(Killed):
+        run(folder, loss=dying_loss, **options)
+    assert [step for step, _ in events(board)["loss"]] == [1, 2]  # while it is running
+    folder.close()
+    _, history = run(CheckpointFolder(tmp_path / "ck", IDENTITY), **options)
+    found = events(board)
+    assert set(found) >= {"loss", "learning_rate", "score"}
+    for tag in ("loss", "learning_rate", "score"):
+        assert [step for step, _ in found[tag]] == [1, 2, 3]
+        assert [value for _, value in found[tag]] == pytest.approx(list(history[tag]))
+
+
+# --- data parallel --------------------------------------------------------------------------------
+
+TWO = """
+import sys
+import torch
+from torch import nn
+from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.loop import Training, fit, start
+
+devices, folder = int(sys.argv[1]), sys.argv[2]
+fabric = start(7, device="cpu", devices=devices)
+net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 2))
+data = torch.randn(40, 4, generator=torch.Generator().manual_seed(1))
+labels = (data.sum(1) > 0).long()
+
+def batches(epoch):
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(epoch))
+    for chosen in order.split(8):
+        own = chosen[fabric.global_rank :: fabric.world_size]
+        yield data[own], labels[own]
+
+training = Training(
+    model=net,
+    optimizer=torch.optim.Adam(net.parameters(), lr=0.01),
+    batches=batches,
+    steps_per_epoch=5,
+    loss=lambda model, b: nn.functional.cross_entropy(model(b[0]), b[1]),
+    evaluate=lambda model: {"score": float(model(data).square().mean())},
+    epochs=3,
+    clip_norm=0.1,
+    monitor="score",
+    patience=5,
+    tensorboard=folder + "/board",
+)
+checkpoints = CheckpointFolder(folder + "/ck", {"of": "two"}, writer=fabric.is_global_zero)
+history = fit(training, checkpoints, fabric)
+if fabric.is_global_zero:
+    assert fabric.world_size == devices
+    torch.save(net.state_dict(), folder + "/weights.pt")
+    history.to_csv(folder + "/history.csv")
+    checkpoints.remove()
+"""
+
+
+def test_two_processes_train_what_one_does(tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "workflow"),
+        "OMP_NUM_THREADS": "1",
+    }
+    found = []
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "two.py"), str(devices), str(folder)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stderr
+        assert not (folder / "ck").exists()
+        found.append(torch.load(folder / "weights.pt"))
+    one, two = found
+    assert all((one[name] - two[name]).abs().max() < 1e-5 for name in one)
+    assert any((w - 0).abs().max() > 0.1 for w in one.values())

@@ -22,7 +22,7 @@ import typer
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hearsay.brain.aligned_text import AlignedText, joined
+from hearsay.brain.aligned_text import MARK, AlignedText, joined
 from hearsay.brain.controls import noise, noise_stories, shuffled_in_time
 from hearsay.brain.fitting import features_of
 from hearsay.brain.generate import Generated, generate
@@ -132,7 +132,11 @@ def row_of(
     stop = decoder.text.stop
     rows = decoder.text.decode(made.ids)
     words = [word for row in rows for word in row]
-    aligned = stop == "tokens" and source != "null"
+    aligned = " ".join(words)
+    if stop == "tokens" and source != "null":
+        aligned = joined(rows)
+        if made.ids[-1:] != [decoder.text.mark]:  # the cap came first: the last row is no whole TR
+            aligned = aligned.removesuffix(MARK).rstrip()
     return {
         "story": window.story,
         "window": number,
@@ -142,7 +146,7 @@ def row_of(
         "reference": joined(window.words, stop="words"),
         "decoded": " ".join(words),
         "reference_aligned": joined(window.words),
-        "decoded_aligned": joined(rows) if aligned else " ".join(words),
+        "decoded_aligned": aligned,
         "words_expected": limit if stop == "words" else None,
         "ended": made.ended,
     }

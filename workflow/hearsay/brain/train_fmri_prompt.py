@@ -66,7 +66,7 @@ def main(
         devices=options["devices"],
     )
     about = check_about(text_prompt, kind="text prompt", subject=subject)
-    stories = read_stories(windows)
+    stories = read_stories(windows, ("train", "validation"))
     causal, tokenizer = load_causal(language_model)
     check_context(causal, recipe["prompt_length"], recipe["max_tokens"])
     text = AlignedText(

@@ -55,7 +55,7 @@ def main(
         precision=options["precision"],
         devices=options["devices"],
     )
-    stories = read_stories(windows)
+    stories = read_stories(windows, ("train", "validation"))
     causal, tokenizer = load_causal(language_model)
     check_context(causal, recipe["prompt_length"], recipe["max_tokens"])
     text = AlignedText(

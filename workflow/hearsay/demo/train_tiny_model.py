@@ -2,15 +2,14 @@
 
 Files are those of the hub: safetensors, `config.json` and a tokeniser, read offline by
 ``AutoModel`` and ``AutoTokenizer``. The text is general (`hearsay.demo.sentences.corpus`) and holds
-no story. Half of GPT-2's text has `` $`` strewn in as often as there are TRs in speech: the real
-GPT-2 knows the token as well, though not in that place.
+no story. Half of GPT-2's text is speech with `` $`` after every 2 s: the real GPT-2 knows the token
+as well, though not in that place.
 """
 
 import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hearsay.demo.sentences import corpus
+from hearsay.demo.sentences import corpus, story
 from hearsay.demo.tokenizers import ALIGNMENT, byte_level_tokenizer, wordpiece_tokenizer
 from hearsay.demo.word_vectors import token_vectors
 from hearsay.errors import InputError
@@ -37,27 +36,28 @@ GPT2_VOCABULARY = 1_400
 MASKED = 0.25  # of the tokens; more than BERT's 0.15, for more signal in a step
 INITIAL = 0.65  # spread of a weight, in units of 1 over the root of the width
 WORDS_SPREAD, PLACES_SPREAD = 0.15, 0.02  # of the first word and position embeddings
-WORDS_PER_TR = (3, 4, 4, 4, 5, 5, 5, 6)  # gaps between alignment tokens, drawn evenly
+TR, SPOKEN = 2.0, 600  # seconds, of a TR and of one spoken story
 POSITIONS = 256
 ROUND = 50  # steps of one of the loop's epochs, after each of which there is a checkpoint
 IGNORED = -100
 HELD_OUT = 64  # sequences of the held-out text that are scored
 
 
-def with_alignment(lines: list[str], random: Random) -> list[str]:
-    """Every other stretch of twenty lines with `ALIGNMENT` after about as many words as a TR has.
+def spoken(seed: str, words: int) -> list[str]:
+    """At least that many words of generated speech, a line a TR of 2 s, each ending in `ALIGNMENT`.
 
-    The gaps between two of them vary little, as speech fills TRs of one length.
+    The seeds of these stories are no dataset's.
     """
-    marked, left = [], random.choice(WORDS_PER_TR)
-    for number, line in enumerate(lines):
-        words = line.split()
-        for place, word in enumerate(words if (number // 20) % 2 else []):
-            left -= 1
-            if left <= 0:
-                words[place], left = word + ALIGNMENT, random.choice(WORDS_PER_TR)
-        marked.append(" ".join(words))
-    return marked
+    lines: list[str] = []
+    told = 0
+    while told < words:
+        heard = story(f"{seed} spoken {len(lines)}", SPOKEN)
+        told += len(heard)
+        rows: list[list[str]] = [[] for _ in range(round(SPOKEN / TR))]
+        for word in heard:
+            rows[int(word.onset / TR)].append(word.text)
+        lines += ["".join([" ".join(row), ALIGNMENT]).strip() for row in rows]
+    return lines
 
 
 def sequences(tokenizer: Any, lines: list[str], kind: str) -> Tensor:
@@ -198,7 +198,8 @@ def main(
     lines = corpus(f"{seed} training", SENTENCES)
     plain = corpus(f"{seed} held out", SENTENCES // 10)
     if kind == "gpt2":
-        lines = with_alignment(lines, Random(seed))
+        aloud = spoken(str(seed), sum(len(line.split()) for line in lines) // 2)
+        lines = [*lines[: len(lines) // 2], *aloud]
         tokenizer = byte_level_tokenizer([f" {line}" for line in lines], GPT2_VOCABULARY, POSITIONS)
     else:
         tokenizer = wordpiece_tokenizer(lines, POSITIONS)

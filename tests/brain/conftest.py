@@ -25,7 +25,24 @@ from hearsay.brain.stories import Stories, Story, digest_of, write_stories
 from hearsay.corpora.textgrid import Word
 from hearsay.settings import Recipe
 
-LEXICON = "the a boat sea wind rope sailor storm harbour light cold don't went saw and was".split()
+LEXICON = [
+    "the",
+    "a",
+    "boat",
+    "sea",
+    "wind",
+    "rope",
+    "sailor",
+    "storm",
+    "harbour",
+    "light",
+    "cold",
+    "don't",
+    "went",
+    "saw",
+    "and",
+    "was",
+]
 WIDTH, CONTEXT = 16, 96
 RECIPE = {
     "prompt_length": 3,

@@ -196,9 +196,7 @@ def other_windows(steps, tmp_path, stories):
 def test_prompts_of_another_subject_are_refused_by_name(steps, train, make_stories, tmp_path):
     trained = train(**SHORT)
     theirs = other_windows(steps, tmp_path, make_stories(subject="SIM02"))
-    options = theirs.decoded(
-        tmp_path, trained.text_prompt, trained.fmri_prompt, subject="SIM02"
-    )
+    options = theirs.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt, subject="SIM02")
     with pytest.raises(InputError, match=r"text_prompt.*for subject 'SIM01', not 'SIM02'"):
         decode_story.main(**options)
 
@@ -216,9 +214,7 @@ def test_an_fmri_prompt_of_another_subject_is_refused_by_name(
         return check(path, **expected)
 
     monkeypatch.setattr(decode_story, "check_about", text_is_theirs)
-    options = theirs.decoded(
-        tmp_path, trained.text_prompt, trained.fmri_prompt, subject="SIM02"
-    )
+    options = theirs.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt, subject="SIM02")
     with pytest.raises(InputError, match=r"fmri_prompt.*for subject 'SIM01', not 'SIM02'"):
         decode_story.main(**options)
 
@@ -240,9 +236,7 @@ def test_prompts_in_each_other_s_place_are_refused(steps, train, tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"hrf_context": 3}, {"prompt_length": 4}, {"layers": 2}])
-def test_a_recipe_that_the_weights_were_not_trained_with_is_refused(
-    steps, train, tmp_path, change
-):
+def test_a_recipe_that_the_weights_were_not_trained_with_is_refused(steps, train, tmp_path, change):
     trained = train(**SHORT)
     options = steps.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt, **change)
     with pytest.raises(InputError, match="its weights are another network's"):

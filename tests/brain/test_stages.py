@@ -331,7 +331,7 @@ def test_without_patience_the_last_weights_count(patience, monitor):
 
 def test_a_window_longer_than_the_context_is_refused(steps, tmp_path):
     options = steps.text_prompt(tmp_path, max_tokens=94)  # 3 + 94 > 96
-    with pytest.raises(InputError, match="prompt of 3 and up to 94 tokens.*context of 96: lower"):
+    with pytest.raises(InputError, match=r"prompt of 3 and up to 94 tokens.*context of 96: lower"):
         train_text_prompt.main(**options)
     train_text_prompt.main(**steps.text_prompt(tmp_path, max_tokens=93, **SHORT))
 
@@ -353,10 +353,13 @@ def test_an_fmri_prompt_is_no_text_prompt(steps, train, tmp_path):
         train_fmri_prompt.main(**options)
 
 
-def test_a_text_prompt_of_another_length_is_refused(steps, train, tmp_path):
-    trained = train(**SHORT)
-    options = steps.fmri_prompt(tmp_path, trained.text_prompt, **SHORT, prompt_length=5)
-    with pytest.raises((InputError, ValueError), match="different shapes|another network"):
+@pytest.mark.parametrize("change", [{"prompt_length": 5}, {"stop": "words"}, {"window": 2}])
+def test_a_text_prompt_of_another_recipe_is_refused_by_name(steps, train, tmp_path, change):
+    options = steps.fmri_prompt(tmp_path, train(**SHORT).text_prompt, **(SHORT | change))
+    ((key, value),) = change.items()
+    with pytest.raises(
+        InputError, match=rf"trained with recipe\.{key} = .*, not {value!r}; remove"
+    ):
         train_fmri_prompt.main(**options)
 
 
@@ -389,9 +392,7 @@ def test_a_checkpoint_of_another_subject_or_other_voxels_is_refused_by_name(
         train_fmri_prompt.main(**steps.fmri_prompt(tmp_path, text_prompt, **SHORT))
     monkeypatch.setattr(train_fmri_prompt, "fit", second)
     # The text prompt would be refused first.
-    monkeypatch.setattr(
-        train_fmri_prompt, "check_about", lambda path, **expected: read_about(path)
-    )
+    monkeypatch.setattr(train_fmri_prompt, "check_about", lambda path, **expected: read_about(path))
     options = other.fmri_prompt(tmp_path, text_prompt, stories.subject, **SHORT)
     told = {
         "subject": "subject: there 'SIM01', here 'SIM02'",

@@ -146,7 +146,7 @@ def test_the_real_dataset_through_the_rules(
         f"fmri_datasets: {{ds003020: {{source: '{source}'}}}}\n"
         "brain: {stories: [souls, wheretheressmoke]}\n"
     )
-    arguments = ["--cores", "1", "--configfile", config]
+    arguments = ["--configfile", config, "--cores", "1"]
     done = snakemake(folder, *arguments, "resources/datasets/ds003020.run.json")
     assert done.status == 0, done.text
     record = json.loads((folder / "resources" / "datasets" / "ds003020.run.json").read_text())

@@ -135,9 +135,7 @@ class SimulatedDataset(Closed):
     )
     stories: int = Field(11, ge=4, le=20, description="training stories")
     seconds: int = Field(300, ge=60, multiple_of=2, description="how long each of them is")
-    test_seconds: int = Field(
-        600, ge=60, multiple_of=2, description="the same for the test story"
-    )
+    test_seconds: int = Field(600, ge=60, multiple_of=2, description="the same for the test story")
     voxels: int = Field(600, ge=50, description="columns of the responses, about")
     repeats: int = Field(3, ge=1, description="presentations of the test story")
     seed: int = Field(0, ge=0, description="of sentences and noise")

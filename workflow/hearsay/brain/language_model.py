@@ -53,9 +53,7 @@ def with_lora(model: nn.Module, rank: int) -> nn.Module:
 
     from peft import LoraConfig, get_peft_model
 
-    with (
-        warnings.catch_warnings()
-    ):  # peft adapts to GPT-2's transposed layers, and says so
+    with warnings.catch_warnings():  # peft adapts to GPT-2's transposed layers, and says so
         warnings.simplefilter("ignore")
         return get_peft_model(
             model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")

@@ -171,6 +171,16 @@ def check_about(path: Path | str, **expected: Any) -> dict[str, Any]:
     return about
 
 
+def check_recipe(path: Path | str, about: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """Refuse a text prompt that was trained with other prompts or texts than `recipe` asks for."""
+    for key in ("prompt_length", "window", "stop", "prefix", "lora_rank"):
+        if (there := about["recipe"][key]) != recipe[key]:
+            raise InputError(
+                f"{path}: trained with recipe.{key} = {there!r}, not {recipe[key]!r}; "
+                "remove it and run again"
+            )
+
+
 def load_prompted(path: Path | str, network: nn.Module, language_model: nn.Module) -> None:
     """Put the weights of a file of `save_prompted` into the two modules.
 

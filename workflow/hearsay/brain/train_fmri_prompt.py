@@ -20,6 +20,7 @@ from hearsay.brain.language_model import check_context, load_causal, load_encode
 from hearsay.brain.prompted import (
     FmriPrompted,
     check_about,
+    check_recipe,
     load_prompted,
     make_encoder,
     make_mapper,
@@ -66,6 +67,7 @@ def main(
         devices=options["devices"],
     )
     about = check_about(text_prompt, kind="text prompt", subject=subject)
+    check_recipe(text_prompt, about, recipe)
     stories = read_stories(windows, ("train", "validation"))
     causal, tokenizer = load_causal(language_model)
     check_context(causal, recipe["prompt_length"], recipe["max_tokens"])

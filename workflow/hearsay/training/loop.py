@@ -115,6 +115,8 @@ def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: 
     fabric.launch()
     if fabric.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
+        # Filling fresh memory is for finding bugs; it changes no result and costs time.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     return fabric
 
 

@@ -379,21 +379,23 @@ def events(folder):
     return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in tags}
 
 
-def test_tensorboard_has_each_epoch_once_killed_or_not(tmp_path):
-    board, taken = tmp_path / "board", 0
+@pytest.mark.parametrize("save", [2, 3])
+def test_tensorboard_has_each_epoch_once_killed_or_not(tmp_path, save):
+    # Killed after an epoch's numbers are written and before its checkpoint is: it is trained again.
+    board, options = tmp_path / "board", {"evaluate": lambda model: {"score": 1.5}}
+    options["tensorboard"] = board
+    folder, saved = CheckpointFolder(tmp_path / "ck", IDENTITY), []
 
-    def dying_loss(model, batch):
-        nonlocal taken
-        taken += 1
-        if taken > 13:
+    def dying_save(state):
+        saved.append(state)
+        if len(saved) == save:
             raise Killed
-        return functional.cross_entropy(model(batch[0]), batch[1])
+        CheckpointFolder.save(folder, state)
 
-    options = {"evaluate": lambda model: {"score": 1.5}, "tensorboard": board}
-    folder = CheckpointFolder(tmp_path / "ck", IDENTITY)
+    folder.save = dying_save
     with pytest.raises(Killed):
-        run(folder, loss=dying_loss, **options)
-    assert [step for step, _ in events(board)["loss"]] == [1, 2]  # while it is running
+        run(folder, **options)
+    assert [step for step, _ in events(board)["loss"]] == list(range(1, save + 1))
     folder.close()
     _, history = run(CheckpointFolder(tmp_path / "ck", IDENTITY), **options)
     found = events(board)

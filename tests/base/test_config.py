@@ -75,7 +75,7 @@ def test_a_valid_configuration_loads(tmp_path):
         ),
         (
             "models:\n  first: {hub: x/y}\n",
-            "name exactly one of hub, url, path, digits (found: ['hub', 'path'])",
+            "name exactly one of hub, url, path, digits, tiny (found: ['hub', 'path'])",
         ),
         (
             "models:\n  a/b: {path: x}\n",
@@ -89,6 +89,19 @@ def test_a_valid_configuration_loads(tmp_path):
         (
             "spectral:\n  models: [first]\n  pair: [first, second]\n",
             'mine.yaml, line 3: spectral.pair[1] = "second": no such model',
+        ),
+        (
+            "brain:\n  subjects: [S1]\n  dataset: ours\n",
+            'mine.yaml, line 3: brain.dataset = "ours": no such fMRI dataset (there are: none)',
+        ),
+        (
+            "brain:\n  subjects: [S1]\n  settings: {a: {recipe: {stop: tokens}}}\n  controls: [b]\n",
+            'mine.yaml, line 4: brain.controls[0] = "b": no such setting',
+        ),
+        (
+            "brain:\n  recipe:\n    prompt_lenght: 3\n",
+            "mine.yaml, line 3: brain.recipe.prompt_lenght = 3: no such setting; "
+            "did you mean 'prompt_length'?",
         ),
     ],
 )

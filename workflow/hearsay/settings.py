@@ -310,7 +310,7 @@ class Brain(Closed):
     """Text decoded from fMRI (paper: BP-GPT)."""
 
     dataset: Name = Field("ds003020", description="one of `fmri_datasets`")
-    subjects: list[Subject] = Field(["UTS01", "UTS02", "UTS03"], description="who is decoded")
+    subjects: list[Subject] = Field([], description="who is decoded; nobody: BP-GPT is left out")
     stories: list[Name] | None = Field(None, description="which to use; all if not set")
     test_story: Name = Field("wheretheressmoke", description="never seen by any fitting")
     validation: int | list[Name] = Field(
@@ -339,7 +339,11 @@ class Brain(Closed):
     decoding: Decoding = Field(Decoding(), description="generation")
     scores: BrainScores = Field(BrainScores(), description="metrics and statistics")
     device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
-    devices: int = Field(1, ge=1, description="GPUs of one training (data parallel)")
+    devices: int = Field(
+        1,
+        ge=1,
+        description="GPUs of one training (data parallel): each contrasts its own share of a batch",
+    )
     precision: str = Field(
         "auto", description="of Lightning's Fabric; auto: bf16-mixed on a GPU, else 32-true"
     )

@@ -110,8 +110,13 @@ def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: 
         gpu = device != "cpu" and torch.cuda.is_available()
         precision = "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
     # One task of the scheduler starts all processes, wherever it runs.
-    several = {"strategy": "ddp", "plugins": [LightningEnvironment()]} if devices > 1 else {}
-    fabric = Fabric(accelerator=device, devices=devices, precision=precision, **several)
+    fabric = Fabric(
+        accelerator=device,
+        devices=devices,
+        precision=precision,
+        strategy="ddp" if devices > 1 else "auto",
+        plugins=[LightningEnvironment()],
+    )
     fabric.launch()
     if fabric.device.type == "cpu":
         torch.use_deterministic_algorithms(True)

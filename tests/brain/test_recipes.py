@@ -125,8 +125,12 @@ def test_stage_1_is_trained_once_for_all_that_share_it():
 
 def test_settings_and_controls_of_a_subject():
     config = brain(settings=TABLES, settings_of={"S2": ["frozen", "bpgpt"]})
-    assert settings_of(config, "S1") == list(TABLES)
-    assert settings_of(config, "S2") == ["bpgpt", "frozen"]  # in the configuration's order
+    by_length = sorted(TABLES, key=lambda name: (len(name), name))
+    assert settings_of(config, "S1") == by_length
+    assert settings_of(config, "S2") == ["bpgpt", "frozen"]
+    turned = brain(settings=dict(reversed(TABLES.items())))
+    assert settings_of(turned, "S1") == by_length  # whatever lies over the configuration
+    assert all(text_prompt_of(turned, name) == text_prompt_of(config, name) for name in TABLES)
     assert controls_of(config, "S1") == {"bpgpt": "noise"}
     assert controls_of(config, "S2") == {}
 

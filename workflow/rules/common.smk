@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 for name in [name for name in sys.modules if name.partition(".")[0] == "hearsay"]:
     del sys.modules[name]
 
-from hearsay.brain.recipes import controls_of, part_of, settings_of, text_prompt_of
+from hearsay.brain.recipes import controls_of, ordered, part_of, settings_of, text_prompt_of
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
@@ -168,6 +168,15 @@ def decode_settings(setting):
         and setting in (settings.brain.controls or settings.brain.settings),
         device=settings.brain.device,
     )
+
+
+def shown_setting():
+    """The setting whose decoded text is shown: `bpgpt`, else the first that all subjects have."""
+    trained = [settings_of(settings.brain, subject) for subject in settings.brain.subjects]
+    shared = [name for name in ordered(settings.brain) if all(name in each for each in trained)]
+    if settings.brain.subjects and not shared:
+        raise WorkflowError("brain.settings_of: no setting is trained for all subjects")
+    return "bpgpt" if "bpgpt" in shared else next(iter(shared), "bpgpt")
 
 
 def score_settings(subject):

@@ -3,8 +3,7 @@
 # Files of the repository enter by content (code_of), not as input: a fresh clone makes them new.
 PUBLISHED = "resources/published/capacity.csv"
 PUBLISHED_BPGPT = "resources/published/bpgpt.csv"
-# The first setting, whose decoded text is shown.
-EXAMPLES = next(iter(settings.brain.settings), "bpgpt")
+EXAMPLES = shown_setting()
 SERIES = json.dumps([{"model": m, "series": settings.models[m].series} for m in AUDITED])
 ESD = settings.spectral.esd or AUDITED[0]
 PAIR = settings.spectral.pair

@@ -95,15 +95,20 @@ def part_of(brain: Brain, setting: str, step: str) -> dict[str, Any]:
     return part
 
 
+def ordered(brain: Brain) -> list[str]:
+    """Names of all settings, short ones first; a configuration laid over another mixes its own."""
+    return sorted(brain.settings, key=lambda name: (len(name), name))
+
+
 def text_prompt_of(brain: Brain, setting: str) -> str:
-    """The first setting whose stage 1 is the same: it is trained once and shared."""
+    """The first setting (`ordered`) whose stage 1 is the same: it is trained once and shared."""
     wanted = part_of(brain, setting, "text_prompt")
-    return next(s for s in brain.settings if part_of(brain, s, "text_prompt") == wanted)
+    return next(s for s in ordered(brain) if part_of(brain, s, "text_prompt") == wanted)
 
 
 def settings_of(brain: Brain, subject: str) -> list[str]:
-    """What is trained for one subject, in the order of the configuration."""
-    return [s for s in brain.settings if s in brain.settings_of.get(subject, brain.settings)]
+    """What is trained for one subject, in the order of `ordered`."""
+    return [s for s in ordered(brain) if s in brain.settings_of.get(subject, brain.settings)]
 
 
 def controls_of(brain: Brain, subject: str) -> dict[str, str]:

@@ -269,6 +269,7 @@ def test_four_real_resnets_from_weights_to_table_and_figures(
         pathvars={"results": "results/cifar", "logs": "logs/cifar"},
         models=models,
         spectral={"models": list(models), "pair": ["net20", "net56"], "esd": "net20"},
+        brain={"subjects": []},
     )
     done = snakemake(
         tmp_path, "-s", origin / "Snakefile", "--configfile", config, "--cores", "2", "all"

@@ -95,7 +95,7 @@ def test_a_valid_configuration_loads(tmp_path):
             'mine.yaml, line 3: brain.dataset = "ours": no such fMRI dataset (there are: none)',
         ),
         (
-            "brain:\n  subjects: [S1]\n  settings: {a: {recipe: {stop: tokens}}}\n  controls: [b]\n",
+            "brain:\n  subjects: [S1]\n  settings: {a: {preset: paper}}\n  controls: [b]\n",
             'mine.yaml, line 4: brain.controls[0] = "b": no such setting',
         ),
         (

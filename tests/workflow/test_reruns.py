@@ -140,7 +140,7 @@ def test_adding_a_subject_runs_only_that_one_and_the_tables(copy, dry_run):
 
 
 def test_editing_the_settings_module_alone_reruns_nothing(copy, dry_run):
-    path = copy / "workflow/hearsay/settings.py"
+    path = copy / "workflow/hearsay/settings/spectral.py"
     path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     assert dry_run(copy).nothing_to_do
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from hearsay.errors import InputError
 from hearsay.provenance import ROOT
-from hearsay.settings import Brain, Settings
+from hearsay.settings import Settings
+from hearsay.settings.brain import Brain
 
 COMMAND_LINE = "--config on the command line"
 

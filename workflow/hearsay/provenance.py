@@ -31,12 +31,18 @@ NOT_CODE = frozenset(
     f"hearsay.{name}" for name in ("settings", "provenance", "files", "errors", "step")
 )
 
+def _no_code(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in NOT_CODE)
+
+
 VERSIONED = [
     "hearsay",
     "numpy",
     "scipy",
     "pandas",
     "torch",
+    "numba",
+    "triton",
     "safetensors",
     "scikit-learn",
     "lightning",
@@ -80,7 +86,9 @@ def code_of(step: str, *files: str) -> str:
         (``from hearsay.spectral import audit``), which would hide what is really used.
     """
     digest = hashlib.sha256()
-    for module in sorted(import_closure(step) - NOT_CODE):
+    for module in sorted(import_closure(step)):
+        if _no_code(module):
+            continue
         digest.update(f"{module}={_module_digest(_module_file(module))};".encode())
     for name in sorted(files):
         path = ROOT / name

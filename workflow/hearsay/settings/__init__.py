@@ -1,0 +1,37 @@
+"""Every setting of the workflow, as closed models: an unknown key is an error.
+
+`config/schema.json` and the table in `config/README.md` are made from here by
+``python -m hearsay.settings_documents --write``. Settings carry no logic, so that editing them
+reruns no step: a step sees only the values that its rule hands it.
+"""
+
+from pydantic import Field
+
+from hearsay.settings.brain import Brain
+from hearsay.settings.closed import Closed, Name
+from hearsay.settings.fmri import FmriDataset
+from hearsay.settings.lm import LanguageModels
+from hearsay.settings.models import PretrainedModel
+from hearsay.settings.spectral import Spectral
+from hearsay.settings.text import TextCorpus
+
+
+class Folders(Closed):
+    """Where files go; relative to the working directory (`snakemake --directory`)."""
+
+    results: str = Field("results/paper", description="scores, tables, figures, the result page")
+    logs: str = Field("logs/paper", description="one log a job")
+    benchmarks: str = Field("logs/paper/benchmarks", description="time and memory of every job")
+    resources: str = Field("resources", description="everything downloaded; shared by all results")
+
+
+class Settings(Closed):
+    """The whole configuration."""
+
+    pathvars: Folders = Field(Folders(), description="folders")
+    models: dict[Name, PretrainedModel] = Field({}, description="networks, by name")
+    spectral: Spectral = Field(Spectral(), description="the audit")
+    fmri_datasets: dict[Name, FmriDataset] = Field({}, description="fMRI datasets, by name")
+    brain: Brain = Field(Brain(), description="decoding from fMRI")
+    text_corpora: dict[Name, TextCorpus] = Field({}, description="corpora of text, by name")
+    lm: LanguageModels = Field(LanguageModels(), description="language models")

@@ -176,7 +176,7 @@ def step_train(sizes: dict, device: str) -> dict:
         return {"not_run": "no GPU"}
     from hearsay.brain.fitting import Examples, training_of
     from hearsay.brain.prompted import FmriPrompted, make_encoder, make_mapper
-    from hearsay.settings import Recipe
+    from hearsay.settings.brain import Recipe
     from hearsay.training.loop import start
 
     counts = sizes[device]

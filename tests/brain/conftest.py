@@ -23,7 +23,7 @@ from hearsay.brain import decode_story, train_fmri_prompt, train_text_prompt
 from hearsay.brain.recipes import PARTS
 from hearsay.brain.stories import Stories, Story, digest_of, write_stories
 from hearsay.corpora.textgrid import Word
-from hearsay.settings import Recipe
+from hearsay.settings.brain import Recipe
 
 LEXICON = [
     "the",

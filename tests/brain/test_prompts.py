@@ -14,7 +14,7 @@ from hearsay.brain.prompted import (
 )
 from hearsay.brain.prompts import FmriEncoder, PromptMapper
 from hearsay.errors import InputError
-from hearsay.settings import Recipe
+from hearsay.settings.brain import Recipe
 
 
 def parameters(network):

@@ -20,7 +20,7 @@ from hearsay.brain.recipes import (
     text_prompt_of,
 )
 from hearsay.errors import InputError
-from hearsay.settings import Brain, Recipe
+from hearsay.settings.brain import Brain, Recipe
 
 
 def brain(**keys):

@@ -18,19 +18,19 @@ import torch
 from safetensors.torch import load_file
 
 import hearsay
-from hearsay.brain import fitting, train_fmri_prompt, train_text_prompt
+from hearsay.brain import fitting, stage, train_fmri_prompt, train_text_prompt
 from hearsay.brain.fitting import Examples, training_of
 from hearsay.brain.language_model import load_causal, load_encoder
 from hearsay.brain.losses import IGNORED
-from hearsay.brain.prompted import FmriPrompted, make_encoder, make_mapper, read_about
+from hearsay.brain.prompted import FmriPrompted, TextPrompted, make_encoder, make_mapper, read_about
 from hearsay.brain.recipes import PUBLIC_CODE
 from hearsay.brain.stories import write_stories
 from hearsay.errors import InputError
-from hearsay.settings import Recipe
+from hearsay.settings.brain import Recipe
 
 SHORT = {"epochs_text": 1, "epochs_fmri": 1}
 LONG = {"epochs_text": 80, "epochs_fmri": 80, "patience": None}
-STEPS = {"text_prompt": train_text_prompt, "fmri_prompt": train_fmri_prompt}
+STAGES = {TextPrompted: "text_prompt", FmriPrompted: "fmri_prompt"}
 
 
 def hashes(module):
@@ -46,17 +46,17 @@ class Watch:
 
     def __init__(self, patch):
         self.before, self.after, self.modules = {}, {}, {}
-        for stage, step in STEPS.items():
-            patch.setattr(step, "fit", self._fit(stage, step.fit))
-            patch.setattr(step, "load_encoder", self._load(step.load_encoder))
+        patch.setattr(stage, "fit", self._fit(stage.fit))
+        patch.setattr(stage, "load_encoder", self._load(stage.load_encoder))
 
-    def _fit(self, stage, fit):
+    def _fit(self, fit):
         def watched(training, folder, fabric):
+            name = STAGES[type(training.model)]
             parts = {**dict(training.model.named_children()), "text encoder": self.frozen}
-            self.modules[stage] = training.model
-            self.before[stage] = {name: hashes(part) for name, part in parts.items()}
+            self.modules[name] = training.model
+            self.before[name] = {part: hashes(module) for part, module in parts.items()}
             history = fit(training, folder, fabric)
-            self.after[stage] = {name: hashes(part) for name, part in parts.items()}
+            self.after[name] = {part: hashes(module) for part, module in parts.items()}
             return history
 
         return watched
@@ -100,7 +100,7 @@ def both_stages(steps, tmp_path):
 def test_only_what_a_recipe_trains_changes(watch, both_stages, pretrained, finetune):
     files = both_stages(finetune=finetune)
     hub = hashes(load_causal(pretrained.language_model)[0])
-    for stage in STEPS:
+    for stage in STAGES.values():
         assert watch.changed(stage, "text encoder") == set()
     assert watch.before["text_prompt"]["language_model"] == hub
     assert len(watch.changed("text_prompt", "mapper")) > 10
@@ -108,7 +108,7 @@ def test_only_what_a_recipe_trains_changes(watch, both_stages, pretrained, finet
     assert len(watch.changed("fmri_prompt", "encoder")) > 10
     assert watch.before["fmri_prompt"]["mapper"] == watch.after["text_prompt"]["mapper"]
     trained = {"none": (), "stage1": ("text_prompt",), "both": ("text_prompt", "fmri_prompt")}
-    for stage, file in zip(STEPS, files, strict=True):
+    for stage, file in zip(STAGES.values(), files, strict=True):
         changed = watch.changed(stage, "language_model")
         kept = {name for name in load_file(file) if name.startswith("language_model.")}
         if stage in trained[finetune]:
@@ -123,7 +123,7 @@ def test_only_what_a_recipe_trains_changes(watch, both_stages, pretrained, finet
 
 def test_low_rank_adapters_alone_are_trained(watch, both_stages):
     first, second = both_stages(lora_rank=2)
-    for stage, file in zip(STEPS, (first, second), strict=True):
+    for stage, file in zip(STAGES.values(), (first, second), strict=True):
         changed = watch.changed(stage, "language_model")
         assert changed
         assert all("lora_" in name for name in changed)
@@ -371,7 +371,7 @@ class Stopped(Exception):  # noqa: N818
 def test_a_checkpoint_of_another_subject_or_other_voxels_is_refused_by_name(
     steps, make_stories, train, tmp_path, monkeypatch, changed
 ):
-    fit = train_fmri_prompt.fit
+    fit = stage.fit
     stories = make_stories(**{"subject": "SIM02"} if changed == "subject" else {"voxels": (4, 9)})
     other = dataclasses.replace(steps, windows=tmp_path / "windows.h5")
     write_stories(other.windows, stories)
@@ -387,10 +387,10 @@ def test_a_checkpoint_of_another_subject_or_other_voxels_is_refused_by_name(
         folder.path.write_bytes(kept[0])
         return fit(training, folder, fabric)
 
-    monkeypatch.setattr(train_fmri_prompt, "fit", first)
+    monkeypatch.setattr(stage, "fit", first)
     with pytest.raises(Stopped):
         train_fmri_prompt.main(**steps.fmri_prompt(tmp_path, text_prompt, **SHORT))
-    monkeypatch.setattr(train_fmri_prompt, "fit", second)
+    monkeypatch.setattr(stage, "fit", second)
     # The text prompt would be refused first.
     monkeypatch.setattr(train_fmri_prompt, "check_about", lambda path, **expected: read_about(path))
     options = other.fmri_prompt(tmp_path, text_prompt, stories.subject, **SHORT)

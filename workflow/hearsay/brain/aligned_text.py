@@ -4,7 +4,7 @@ The same token id is put into targets and watched by the stopper, so that a wind
 exactly W of them, empty TRs included, and generation can end at the W-th (BP-GPT, section II-C).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +54,16 @@ class AlignedText:
         # Byte-level tokenisers write the space with the word; others add it themselves.
         self._space = " " if len(self._ids(" the")) <= len(self._ids("the")) else ""
         self.prefix = self._ids(prefix) if prefix else []
+
+    @classmethod
+    def of_recipe(cls, tokenizer: Any, recipe: Mapping[str, Any]) -> "AlignedText":
+        """The text that a recipe trains on and decodes."""
+        return cls(
+            tokenizer,
+            stop=recipe["stop"],
+            prefix=recipe["prefix"],
+            max_tokens=recipe["max_tokens"],
+        )
 
     def encode(self, rows: Sequence[Row]) -> list[int]:
         """Token ids of one window's rows, at most `max_tokens`.

@@ -11,7 +11,7 @@ signal-to-noise is that of the training stories, while the mean over presentatio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,20 @@ class Decoder:
     options: dict[str, Any]
     device: torch.device
 
-    def decode(self, prompts: Tensor, limits: Sequence[int], **how: Any) -> list[Generated]:
-        """Texts of `prompts` [N, k, width], in blocks of `ROWS`."""
-        options = {k: self.options[k] for k in ("method", "beams", "top_p", "words_per_tr")}
+    def decode(
+        self,
+        prompts: Tensor,
+        limits: Sequence[int],
+        *,
+        text: AlignedText | None = None,
+        method: str | None = None,
+        seed: int = 0,
+    ) -> list[Generated]:
+        """Texts of `prompts` [N, k, width], in blocks of `ROWS`.
+
+        `text` and `method` stand in for the setting's own.
+        """
+        options = {k: self.options[k] for k in ("beams", "top_p", "words_per_tr")}
         found: list[Generated] = []
         for first in tqdm(range(0, len(prompts), ROWS), unit="block", mininterval=5, leave=False):
             block = slice(first, first + ROWS)
@@ -76,10 +87,11 @@ class Decoder:
                 found += generate(
                     self.language_model,
                     prompts[block].to(self.device),
-                    how.get("text", self.text),
+                    text or self.text,
                     limits[block],
-                    seed=how.get("seed", 0) + first,
-                    **(options | {k: v for k, v in how.items() if k == "method"}),
+                    method=method or self.options["method"],
+                    seed=seed + first,
+                    **options,
                 )
         return found
 
@@ -158,9 +170,10 @@ def decode_prompts(
     sources: Sequence[tuple[str, int]],
     prompts: Tensor,
     decoder: Decoder,
+    **how: Any,
 ) -> list[dict[str, Any]]:
-    """Rows of decoded.csv for `prompts` [sources × windows, k, width]."""
-    made = decoder.decode(prompts, [*limits] * len(sources))
+    """Rows of decoded.csv for `prompts` [sources × windows, k, width]; `how` is `decode`'s."""
+    made = decoder.decode(prompts, [*limits] * len(sources), **how)
     return [
         row_of(window, number, source, draw, made[k * len(windows) + number], limit, decoder)
         for k, (source, draw) in enumerate(sources)
@@ -177,22 +190,13 @@ def null_rows(
     first = next(i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if i is not None)
     with torch.no_grad():
         start = model.get_input_embeddings()(torch.tensor([[first]], device=decoder.device))
-    draws = decoder.options["draws"]
-    counting = AlignedText(
-        tokenizer, stop="words", max_tokens=decoder.text.max_tokens
-    )  # alignment tokens are no words and are left out
-    made = decoder.decode(
-        start.expand(len(windows) * draws, -1, -1),
-        lengths * draws,
-        text=counting,
-        method="nucleus",
-        seed=1,
+    sources = [("null", draw) for draw in range(decoder.options["draws"])]
+    # Alignment tokens are no words and are left out.
+    counting = AlignedText(tokenizer, stop="words", max_tokens=decoder.text.max_tokens)
+    prompts = start.expand(len(windows) * len(sources), -1, -1)
+    return decode_prompts(
+        windows, lengths, sources, prompts, decoder, text=counting, method="nucleus", seed=1
     )
-    return [
-        row_of(window, number, "null", draw, made[draw * len(windows) + number], length, decoder)
-        for draw in range(draws)
-        for number, (window, length) in enumerate(zip(windows, lengths, strict=True))
-    ]
 
 
 def main(
@@ -215,7 +219,7 @@ def main(
     torch.set_num_threads(threads)
     inputs = [windows, word_rate, text_prompt, fmri_prompt, encoder, language_model]
     run = Run(STEP, settings={"subject": subject, **options}, inputs=inputs, seed=recipe["seed"])
-    stories = read_stories(windows)
+    stories = read_stories(windows, ("test",))
     story = _test_story(stories, windows)
     if recipe["input"] == "noise":
         story = noise_stories([story])[0]
@@ -230,12 +234,7 @@ def main(
     brain = make_encoder(len(stories.voxels), second["width"], recipe)
     cuda = options["device"] != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
-    text = AlignedText(
-        tokenizer,
-        stop=recipe["stop"],
-        prefix=recipe["prefix"],
-        max_tokens=recipe["max_tokens"],
-    )
+    text = AlignedText.of_recipe(tokenizer, recipe)
     decoder = Decoder(causal.to(device).eval(), text, options["decoding"], device)
 
     window = recipe["window"]
@@ -274,7 +273,7 @@ def _test_story(stories: Stories, path: Path) -> Story:
     found = stories.of("test")
     if len(found) != 1:
         raise InputError(f"{path}: holds {len(found)} test stories, not one")
-    return replace(found[0])
+    return found[0]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Light: imports neither torch nor numpy.
 from typing import Any
 
 from hearsay.errors import InputError
-from hearsay.settings import Brain, Recipe
+from hearsay.settings.brain import Brain, Recipe
 
 # What the public code does where that changes results; the sources are the paper's repository and
 # the settings its authors ran. Its test-set model selection is not among them.
@@ -37,9 +37,10 @@ BEST: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "public-code": PUBLIC_CODE, "best": BEST}
 
 _NETWORK = ["prompt_length", "layers", "heads"]
-_TEXT = ["stop", "prefix", "encoder_text", "pooling", "text_shift", "window", "max_tokens"]
-_MAPPER = [*_NETWORK, *_TEXT, "latent", "mapper_dropout", "lora_rank", "finetune"]
+_TEXT = ["stop", "prefix", "encoder_text", "pooling", "window", "max_tokens"]
+_MODEL = [*_NETWORK, *_TEXT, "lora_rank", "finetune"]
 _TRAINING = [
+    "text_shift",
     "train_hop",
     "patience",
     "batch_size",
@@ -52,9 +53,10 @@ _TRAINING = [
     "seed",
 ]
 PARTS: dict[str, list[str]] = {
-    "text_prompt": [*_MAPPER, *_TRAINING, "epochs_text"],
+    "text_prompt": [*_MODEL, *_TRAINING, "latent", "mapper_dropout", "epochs_text"],
+    # Stages after the first have the mapping network's sizes from its file.
     "fmri_prompt": [
-        *_MAPPER,
+        *_MODEL,
         *_TRAINING,
         "encoder_dropout",
         "hrf_context",
@@ -64,7 +66,7 @@ PARTS: dict[str, list[str]] = {
         "epochs_fmri",
         "input",
     ],
-    "decode": [*_MAPPER, "encoder_dropout", "hrf_context", "input", "seed"],
+    "decode": [*_MODEL, "encoder_dropout", "hrf_context", "input", "seed"],
 }
 
 

@@ -5,7 +5,6 @@ the same window by the contrastive loss (Eq. 3-5); together they are Eq. 6.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,10 +12,8 @@ import torch
 import typer
 from torch import nn
 
-from hearsay.brain.aligned_text import AlignedText
 from hearsay.brain.controls import noise_stories
-from hearsay.brain.fitting import in_batches, make_examples, training_of
-from hearsay.brain.language_model import check_context, load_causal, load_encoder
+from hearsay.brain.fitting import in_batches
 from hearsay.brain.prompted import (
     FmriPrompted,
     check_about,
@@ -24,14 +21,9 @@ from hearsay.brain.prompted import (
     load_prompted,
     make_encoder,
     make_mapper,
-    save_prompted,
     set_tuning,
 )
-from hearsay.brain.stories import read_stories
-from hearsay.brain.windows import cut_all
-from hearsay.provenance import Run, code_of
-from hearsay.training.checkpoints import CheckpointFolder
-from hearsay.training.loop import fit, start, write_history
+from hearsay.brain.stage import Outputs, Stage, tell
 
 STEP = "hearsay.brain.train_fmri_prompt"
 
@@ -52,52 +44,27 @@ def main(
 ) -> None:
     """Train stage 2 of one setting; killed and started again, it goes on where it was."""
     options = json.loads(settings)
-    recipe = options["recipe"]
-    torch.set_num_threads(threads)
-    run = Run(
-        STEP,
-        settings={"subject": subject, **options},
-        inputs=[windows, text_prompt, encoder, language_model],
-        seed=recipe["seed"],
-    )
-    fabric = start(
-        recipe["seed"],
-        device=options["device"],
-        precision=options["precision"],
-        devices=options["devices"],
-    )
     about = check_about(text_prompt, kind="text prompt", subject=subject)
-    check_recipe(text_prompt, about, recipe)
-    stories = read_stories(windows, ("train", "validation"))
-    causal, tokenizer = load_causal(language_model)
-    check_context(causal, recipe["prompt_length"], recipe["max_tokens"])
-    text = AlignedText(
-        tokenizer,
-        stop=recipe["stop"],
-        prefix=recipe["prefix"],
-        max_tokens=recipe["max_tokens"],
+    check_recipe(text_prompt, about, options["recipe"])
+    stage = Stage(
+        STEP,
+        subject,
+        options,
+        windows=windows,
+        encoder=encoder,
+        language_model=language_model,
+        more=[text_prompt],
+        threads=threads,
     )
-    frozen = load_encoder(encoder)
-    cutting = {
-        "window": recipe["window"],
-        "context": recipe["hrf_context"],
-        "shift": recipe["text_shift"],
-    }
+    recipe, fabric, stories = stage.recipe, stage.fabric, stage.stories
     heard, held_out = stories.of("train"), stories.of("validation")
     if recipe["input"] == "noise":
         heard, held_out = noise_stories(heard), noise_stories(held_out)
-    training_windows = cut_all(heard, hop=recipe["train_hop"], **cutting)
-    validation_windows = cut_all(held_out, hop=recipe["window"], **cutting)
-    examples = make_examples(training_windows, text, frozen, recipe, what="training")
-    checks = (
-        make_examples(validation_windows, text, frozen, recipe, what="validation")
-        if validation_windows
-        else None
-    )
+    examples, checks = stage.examples(heard, held_out, context=recipe["hrf_context"])
 
     mapper = make_mapper(about["feature_size"], about["width"], about["recipe"])
     tuned_before = about["recipe"]["finetune"] != "none"
-    causal = set_tuning(causal, tuned=tuned_before, lora_rank=recipe["lora_rank"])
+    causal = set_tuning(stage.causal, tuned=tuned_before, lora_rank=recipe["lora_rank"])
     load_prompted(text_prompt, mapper, causal)
     if recipe["finetune"] != "both":
         causal.requires_grad_(False)
@@ -113,54 +80,24 @@ def main(
         brain_loss, aligned = (sums / len(checks)).tolist()
         return {"validation_loss": brain_loss, "validation_contrastive": aligned}
 
-    identity = {
-        "step": STEP,
-        "subject": subject,
-        "voxels": stories.voxel_digest,
-        "settings": options,
-        "code": code_of(STEP),
-        "inputs": [i["sha256"] for i in run.record["inputs"]],
-    }
-    folder = CheckpointFolder(checkpoints, identity, writer=fabric.is_global_zero)
-    training = training_of(
+    epochs = stage.train(
         module,
-        [module.encoder],
-        causal,
-        examples,
-        recipe,
-        epochs=recipe["epochs_fmri"],
-        fabric=fabric,
-        evaluate=evaluate if checks else None,
-        tensorboard=out.with_suffix(".tensorboard"),
-    )
-    trained = fit(training, folder, fabric)
-    if not fabric.is_global_zero:
-        return
-    save_prompted(
-        out,
         module.encoder,
         causal,
-        {
+        examples,
+        checks,
+        evaluate,
+        epochs=recipe["epochs_fmri"],
+        outputs=Outputs(out, history, record, checkpoints),
+        about={
             "kind": "fMRI prompt",
-            "subject": subject,
             "voxels": stories.voxel_digest,
             "columns": [int(v) for v in stories.voxels],
-            "recipe": recipe,
             "width": about["width"],
         },
+        facts={"voxels": len(stories.voxels)},
     )
-    write_history(trained, history)
-    facts = {
-        "windows": {"train": len(examples), "validation": len(validation_windows)},
-        "shortened": text.shortened,
-        "parameters": sum(w.numel() for w in brain.parameters()),
-        "voxels": len(stories.voxels),
-        "epochs": len(trained),
-        "precision": fabric._precision.precision,
-    }
-    run.write(record, threads=threads, **facts)
-    folder.remove()
-    print(f"{subject}, {setting}: stage 2, {len(trained)} epochs", file=sys.stderr)
+    tell(subject, setting, 2, epochs)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,17 @@ from typing import Annotated
 
 import typer
 
-from hearsay.paper.bpgpt import Measurements, read_measurements, read_published, read_subjects
+from hearsay.paper.bpgpt import (
+    PUBLISHED,
+    Measurements,
+    read_measurements,
+    read_published,
+    read_subjects,
+)
 from hearsay.paper.bpgpt_claims import Claim, verdict
 from hearsay.paper.bpgpt_rows import Block, build_table
 from hearsay.paper.tables import Table, write_table
 from hearsay.provenance import Run
-
-Scores = Annotated[list[Path], typer.Option(help="a subject's scores.csv; once for each")]
-Subjects = Annotated[str, typer.Option(help='JSON list of subjects, such as ["UTS01"], in order')]
-Csv = Annotated[Path, typer.Option(help="table with every column in full precision")]
-Markdown = Annotated[Path, typer.Option(help="table for a README")]
-Tex = Annotated[Path, typer.Option(help="table for a paper (booktabs)")]
-Json = Annotated[Path, typer.Option(help="table for the result page")]
-RunRecord = Annotated[Path, typer.Option(help="run record")]
-Published = Annotated[Path, typer.Option(help="the paper's own values")]
 
 Findings = list[dict[str, str]]
 
@@ -57,22 +54,26 @@ class PaperTable:
         return table, found
 
 
-def run_table(
-    step: str,
-    paper_table: PaperTable,
-    *,
-    scores: list[Path],
-    subjects: str,
-    published: Path,
-    csv: Path,
-    markdown: Path,
-    tex: Path,
-    json: Path,
-    run: Path,
-) -> None:
-    """Write one table in every form, and its run record."""
-    names = read_subjects(subjects)
-    table, found = paper_table.make(scores, names, published)
-    record = Run(step, settings={"subjects": names}, inputs=[*scores, published])
-    write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
-    record.write(run, findings=found)
+def table_command(step: str, paper_table: PaperTable, about: str) -> Callable[..., None]:
+    """The command of one table's step: the same options for all four; `about` is its help."""
+
+    def main(
+        scores: Annotated[list[Path], typer.Option(help="a subject's scores.csv; once for each")],
+        subjects: Annotated[
+            str, typer.Option(help='JSON list of subjects, such as ["UTS01"], in order')
+        ],
+        csv: Annotated[Path, typer.Option(help="table with every column in full precision")],
+        markdown: Annotated[Path, typer.Option(help="table for a README")],
+        tex: Annotated[Path, typer.Option(help="table for a paper (booktabs)")],
+        json: Annotated[Path, typer.Option(help="table for the result page")],
+        run: Annotated[Path, typer.Option(help="run record")],
+        published: Annotated[Path, typer.Option(help="the paper's own values")] = PUBLISHED,
+    ) -> None:
+        names = read_subjects(subjects)
+        table, found = paper_table.make(scores, names, published)
+        record = Run(step, settings={"subjects": names}, inputs=[*scores, published])
+        write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
+        record.write(run, findings=found)
+
+    main.__doc__ = about
+    return main

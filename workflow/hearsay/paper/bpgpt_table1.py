@@ -4,20 +4,8 @@ The text prompt is made from the very text that is to be decoded: an upper bound
 fMRI, and no result about the brain.
 """
 
-from hearsay.paper.bpgpt import PUBLISHED
 from hearsay.paper.bpgpt_claims import Claim
-from hearsay.paper.bpgpt_command import (
-    Csv,
-    Json,
-    Markdown,
-    PaperTable,
-    Published,
-    RunRecord,
-    Scores,
-    Subjects,
-    Tex,
-    run_table,
-)
+from hearsay.paper.bpgpt_command import PaperTable, table_command
 from hearsay.paper.bpgpt_rows import Block
 from hearsay.paper.command import run_command
 
@@ -59,21 +47,11 @@ TABLE = PaperTable(
     ["Input is the text prompt, which is made from the text itself: no brain takes part."],
 )
 
-
-def main(
-    scores: Scores,
-    subjects: Subjects,
-    csv: Csv,
-    markdown: Markdown,
-    tex: Tex,
-    json: Json,
-    run: RunRecord,
-    published: Published = PUBLISHED,
-) -> None:
-    """Write Table I: decoding from the text prompt, measured beside published."""
-    outputs = {"csv": csv, "markdown": markdown, "tex": tex, "json": json, "run": run}
-    run_table(STEP, TABLE, scores=scores, subjects=subjects, published=published, **outputs)
-
+main = table_command(
+    STEP,
+    TABLE,
+    "Write Table I: decoding from the text prompt, measured beside published.",
+)
 
 if __name__ == "__main__":
     run_command(main)

@@ -5,21 +5,9 @@ it, under both protocols: fMRI shuffled in time, zero, or noise, a model that wa
 and the language model alone.
 """
 
-from hearsay.paper.bpgpt import PUBLISHED, Measurements
+from hearsay.paper.bpgpt import Measurements
 from hearsay.paper.bpgpt_claims import Claim, controls_finding
-from hearsay.paper.bpgpt_command import (
-    Csv,
-    Findings,
-    Json,
-    Markdown,
-    PaperTable,
-    Published,
-    RunRecord,
-    Scores,
-    Subjects,
-    Tex,
-    run_table,
-)
+from hearsay.paper.bpgpt_command import Findings, PaperTable, table_command
 from hearsay.paper.bpgpt_rows import Block
 from hearsay.paper.command import run_command
 
@@ -92,21 +80,11 @@ TABLE = PaperTable(
     against_controls,
 )
 
-
-def main(
-    scores: Scores,
-    subjects: Subjects,
-    csv: Csv,
-    markdown: Markdown,
-    tex: Tex,
-    json: Json,
-    run: RunRecord,
-    published: Published = PUBLISHED,
-) -> None:
-    """Write Table II: decoding from fMRI beside Tang et al. and the controls."""
-    outputs = {"csv": csv, "markdown": markdown, "tex": tex, "json": json, "run": run}
-    run_table(STEP, TABLE, scores=scores, subjects=subjects, published=published, **outputs)
-
+main = table_command(
+    STEP,
+    TABLE,
+    "Write Table II: decoding from fMRI beside Tang et al. and the controls.",
+)
 
 if __name__ == "__main__":
     run_command(main)

@@ -1,19 +1,7 @@
 """Table III of the BP-GPT paper: decoding from fMRI with and without contrastive learning."""
 
-from hearsay.paper.bpgpt import PUBLISHED
 from hearsay.paper.bpgpt_claims import Claim
-from hearsay.paper.bpgpt_command import (
-    Csv,
-    Json,
-    Markdown,
-    PaperTable,
-    Published,
-    RunRecord,
-    Scores,
-    Subjects,
-    Tex,
-    run_table,
-)
+from hearsay.paper.bpgpt_command import PaperTable, table_command
 from hearsay.paper.bpgpt_rows import Block
 from hearsay.paper.command import run_command
 
@@ -47,21 +35,11 @@ TABLE = PaperTable(
     ["A difference between two settings says nothing where neither beats its controls (p)."],
 )
 
-
-def main(
-    scores: Scores,
-    subjects: Subjects,
-    csv: Csv,
-    markdown: Markdown,
-    tex: Tex,
-    json: Json,
-    run: RunRecord,
-    published: Published = PUBLISHED,
-) -> None:
-    """Write Table III: with and without contrastive learning, measured beside published."""
-    outputs = {"csv": csv, "markdown": markdown, "tex": tex, "json": json, "run": run}
-    run_table(STEP, TABLE, scores=scores, subjects=subjects, published=published, **outputs)
-
+main = table_command(
+    STEP,
+    TABLE,
+    "Write Table III: with and without contrastive learning, measured beside published.",
+)
 
 if __name__ == "__main__":
     run_command(main)

@@ -8,12 +8,9 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/corpora.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/brain.smk"
-include: "workflow/rules/spectral.smk"
-include: "workflow/rules/paper.smk"
+for part in "common corpora text models brain lm spectral paper_egru paper".split():
+
+    include: f"workflow/rules/{part}.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -23,11 +20,17 @@ rule data:
     input:
         [weights_of(model) for model in AUDITED],
         expand("<results>/brain/{subject}/present.tsv", subject=settings.brain.subjects),
+        expand("<results>/lm/{corpus}/tokens.npz", corpus=lm_corpora()),
 
 
 rule brain:
     input:
         expand("<results>/brain/{subject}/scores.csv", subject=settings.brain.subjects),
+
+
+rule lm:
+    input:
+        expand("<results>/lm/{corpus}/scores.csv", corpus=lm_corpora()),
 
 
 rule spectral:
@@ -50,6 +53,7 @@ rule all:
     input:
         rules.page.output,
         rules.brain.input,
+        rules.lm.input,
         rules.spectral.input,
         rules.tables.input,
         rules.figures.input,

@@ -12,7 +12,7 @@ CAPACITY_TABLES = {
     "capacity_table1": ("Table 1", "Metrics of every model"),
     "capacity_table2": ("Table 2", "Rank correlation with accuracy"),
 }
-FIGURES = {
+CAPACITY_FIGURES = {
     "capacity_figure1": ("Figure 1", "Exponents of all matrices"),
     "capacity_figure2": ("Figure 2", "α̂ against accuracy"),
     "capacity_figure3": ("Figure 3", "Controls against accuracy"),
@@ -20,7 +20,7 @@ FIGURES = {
     "capacity_esd": ("Figure 5", f"A spectrum of {ESD} and its fit"),
 }
 if PAIR is None:
-    del FIGURES["capacity_figure4"]
+    del CAPACITY_FIGURES["capacity_figure4"]
 BPGPT_TABLES = {
     "bpgpt_table1": ("Table I", "Text prompt performance"),
     "bpgpt_table2": ("Table II", "fMRI decoding against existing work and controls"),
@@ -30,7 +30,8 @@ BPGPT_TABLES = {
 }
 if not settings.brain.subjects:
     BPGPT_TABLES = {}
-TABLES = CAPACITY_TABLES | BPGPT_TABLES
+TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES
+FIGURES = CAPACITY_FIGURES | EGRU_FIGURES
 
 
 rule capacity_table1:
@@ -385,6 +386,11 @@ rule page:
             *expand("<results>/models/{model}.run.json", model=MEASURED),
             *expand("<resources>/models/{model}.run.json", model=FETCHED),
             *[record for subject in settings.brain.subjects for record in brain_records(subject)],
+            *expand("<results>/lm/{corpus}/tokens.run.json", corpus=EGRU_MEASURED),
+            *lm_outputs("training.run.json", *EGRU_MEASURED),
+            *lm_outputs("scores.run.json", *EGRU_MEASURED),
+            *expand("<results>/lm/{corpus}/scores.run.json", corpus=EGRU_MEASURED),
+            *(["<results>/lm/event_speed.run.json"] if EGRU_TABLES else []),
         ],
     output:
         "<results>/index.html",
@@ -408,6 +414,7 @@ rule page:
             "workflow/report/workflow.rst",
             "workflow/report/bpgpt.rst",
             "workflow/report/capacity.rst",
+            "workflow/report/egru.rst",
             *[f"workflow/report/{name}.rst" for name in [*TABLES, *FIGURES]],
         ),
     shell:

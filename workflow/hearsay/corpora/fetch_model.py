@@ -8,7 +8,6 @@ removed.
 import contextlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
+from hearsay.corpora import curl
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
 from hearsay.provenance import Run
@@ -70,25 +70,14 @@ def fetch_from_url(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
     """Download one file into `folder` under its own name, resuming a broken download."""
     url = model["url"]
     file = folder / Path(unquote(urlsplit(url).path)).name
-    if shutil.which("curl") is None:
-        raise InputError(
-            f"models.{name}: curl is needed to download {url}; install it, or download the file "
-            f"and set models.{name}.path"
-        )
-    command = ["curl", "--fail", "--location", "--retry", "3", "--show-error", "--silent"]
     partial = file.with_name(file.name + ".partial")
-    resume = ["--continue-at", "-"] if partial.exists() else []
-    done = subprocess.run(
-        [*command, *resume, "--output", str(partial), url], stderr=subprocess.PIPE, text=True
-    )
-    if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "curl failed"
-        if done.returncode == 33:  # the server cannot resume: the next try starts afresh
-            partial.unlink()
+    try:
+        curl.fetch(url, partial)
+    except InputError as error:
         raise InputError(
-            f"models.{name}: {url} could not be fetched ({reason}); with a local copy at hand, set "
+            f"models.{name}: {url} could not be fetched ({error}); with a local copy at hand, set "
             f"models.{name}.path to it and models.{name}.url to null"
-        )
+        ) from None
     if model["sha256"] is not None:
         _verify(name, partial, model["sha256"])
     partial.replace(file)

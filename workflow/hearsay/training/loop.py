@@ -9,10 +9,10 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import torch
@@ -36,6 +36,18 @@ class Interrupted(SystemExit):
         super().__init__(143)
 
 
+class Carried(Protocol):
+    """State besides weights, optimiser and random generators."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers, text, and lists or dictionaries of them."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        ...
+
+
 @dataclass
 class Training:
     """What `fit` trains, and how.
@@ -46,7 +58,7 @@ class Training:
     optimizer, schedule : torch's; the schedule (if any) advances once a step.
     batches : ``batches(epoch)`` gives that epoch's batches, the same ones in the same order
         whenever it is asked (draw the order from a generator seeded with the epoch).
-    steps_per_epoch : how many batches that is.
+    steps_per_epoch : how many batches that is; about, where epochs differ.
     loss : ``loss(model, batch)`` gives the scalar to minimise.
     evaluate : ``evaluate(model)`` gives validation metrics after each epoch, if wanted.
     epochs : passes over the data.
@@ -57,6 +69,13 @@ class Training:
     patience : with `monitor`, how many epochs without a better value end the training early; None
         goes through all epochs.
     tensorboard : folder for TensorBoard's event files, written as the training goes.
+    carried : further state that goes from step to step, such as a recurrent network's; saved and
+        restored with the checkpoint.
+    before_step : ``before_step(batch, optimizer)`` is called before each step, to set the learning
+        rate where it depends on the batch.
+    after_step : called after each step.
+    evaluated : a context in which the model has the weights that are to be evaluated and kept,
+        where these are not the ones that are trained (averages of them).
     """
 
     model: nn.Module
@@ -72,6 +91,10 @@ class Training:
     monitor: str | None = None
     patience: int | None = None
     tensorboard: Path | str | None = None
+    carried: Carried | None = None
+    before_step: Callable[[Batch, torch.optim.Optimizer], None] | None = None
+    after_step: Callable[[], None] | None = None
+    evaluated: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass
@@ -167,15 +190,24 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
             for number, batch in enumerate(training.batches(cursor.epoch)):
                 if number < cursor.step:
                     continue
+                if training.before_step is not None:
+                    training.before_step(batch, optimizer)
                 loss = training.loss(model, fabric.to_device(batch))
                 value = loss.item()
                 if not math.isfinite(value):
-                    raise InputError(_diverged(value, cursor, optimizer, folder))
+                    raise InputError(_diverged(f"loss is {value}", cursor, optimizer, folder))
                 fabric.backward(loss)
                 if training.clip_norm is not None:
-                    fabric.clip_gradients(model, optimizer, max_norm=training.clip_norm)
+                    norm = fabric.clip_gradients(
+                        model, optimizer, max_norm=training.clip_norm, error_if_nonfinite=False
+                    )
+                    if norm is not None and not torch.isfinite(norm):
+                        fault = f"norm of the gradient is {norm.item()}"
+                        raise InputError(_diverged(fault, cursor, optimizer, folder))
                 optimizer.step()
                 optimizer.zero_grad()
+                if training.after_step is not None:
+                    training.after_step()
                 if training.schedule is not None:
                     training.schedule.step()
                 cursor.step += 1
@@ -191,10 +223,13 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                         f"SIGTERM: saved at epoch {cursor.epoch + 1}, step {cursor.step}, "
                         f"in {folder.path}; run again to go on"
                     )
-            row = _end_epoch(training, model, optimizer, cursor)
-            if training.monitor is not None and row[training.monitor] < cursor.best:
-                cursor.best, cursor.best_epoch = row[training.monitor], cursor.epoch
-                best = {name: tensor.clone() for name, tensor in _trained(training.model).items()}
+            with training.evaluated():
+                row = _end_epoch(training, model, optimizer, cursor)
+                if training.monitor is not None and row[training.monitor] < cursor.best:
+                    cursor.best, cursor.best_epoch = row[training.monitor], cursor.epoch
+                    best = {
+                        name: tensor.clone() for name, tensor in _trained(training.model).items()
+                    }
             if writer is not None:
                 for name, value in row.items():
                     writer.add_scalar(name, value, cursor.epoch)
@@ -250,6 +285,7 @@ def _save(
                 "optimizer": training.optimizer.state_dict(),
                 "schedule": training.schedule.state_dict() if training.schedule else {},
                 "random": random_states(),
+                "carried": training.carried.state_dict() if training.carried else {},
                 "cursor": vars(cursor),
             }
         )
@@ -273,6 +309,8 @@ def _restore(
     if training.schedule is not None:
         training.schedule.load_state_dict(state["schedule"])
     set_random_states(state["random"])
+    if training.carried is not None:
+        training.carried.load_state_dict(state["carried"])
     cursor = _Cursor(**state["cursor"])
     print(
         f"going on from {folder.path}, epoch {cursor.epoch + 1}, step {cursor.step}",
@@ -291,12 +329,12 @@ def _tensorboard(training: Training, cursor: _Cursor) -> Any:
 
 
 def _diverged(
-    value: float, cursor: _Cursor, optimizer: torch.optim.Optimizer, folder: CheckpointFolder
+    fault: str, cursor: _Cursor, optimizer: torch.optim.Optimizer, folder: CheckpointFolder
 ) -> str:
     rate = optimizer.param_groups[0]["lr"]
     kept = f"; the last good checkpoint is {folder.path}" if folder.path.is_file() else ""
     return (
-        f"the loss is {value} at epoch {cursor.epoch + 1}, step {cursor.step + 1}, "
+        f"the {fault} at epoch {cursor.epoch + 1}, step {cursor.step + 1}, "
         f"learning rate {rate:g}{kept}; try a smaller learning rate"
     )
 

@@ -1,0 +1,278 @@
+"""The plain texts of a corpus, in a folder, a zip or a tar archive, and their lines.
+
+Nothing of an archive is ever unpacked to disk: of its members only those that are asked for are
+read, as streams, and no more than their stated size.
+"""
+
+import contextlib
+import hashlib
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from hearsay.corpora.text_corpus import SPLITS
+from hearsay.errors import InputError
+
+LARGEST = 1 << 30  # bytes of one text in an archive
+
+_NAMED = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text file: a file on disk, or a regular member of an archive.
+
+    Attributes
+    ----------
+    path : the file, or the archive.
+    name : its path in the archive or folder.
+    bytes : its (unpacked) size, as stated.
+    """
+
+    path: Path
+    name: str
+    bytes: int
+    in_archive: bool
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.name})" if self.in_archive else str(self.path)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Its bytes as a stream; a damaged archive or too large a member is an `InputError`."""
+        if self.in_archive and self.bytes > LARGEST:
+            raise InputError(
+                f"{self}: is {self.bytes} bytes unpacked, more than is read from an archive "
+                f"({LARGEST}); if it is meant, unpack it yourself and name the folder as path"
+            )
+        with contextlib.ExitStack() as stack, _refused(self):
+            if not self.in_archive:
+                stream: BinaryIO | None = stack.enter_context(self.path.open("rb"))
+            elif zipfile.is_zipfile(self.path):
+                archive = stack.enter_context(zipfile.ZipFile(self.path))
+                stream = stack.enter_context(archive.open(self.name))  # type: ignore[assignment]
+            else:
+                tar = stack.enter_context(tarfile.open(self.path))
+                stream = tar.extractfile(self.name)  # type: ignore[assignment]
+            assert stream is not None
+            yield stream
+
+    def sha256(self) -> str:
+        """Checksum of its bytes."""
+        with self.open() as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        r"""Number (from 1) and text of its lines, ends with ``\n`` or ``\r\n`` included.
+
+        Raises
+        ------
+        InputError
+            for bytes that are not UTF-8 and for NUL, with line and byte.
+        """
+        with self.open() as stream:
+            for number, raw in enumerate(stream, start=1):
+                if number == 1:
+                    raw = raw.removeprefix(_BYTE_ORDER_MARK)
+                try:
+                    line = raw.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise InputError(
+                        f"{self}, line {number}, byte {error.start + 1}: "
+                        f"0x{raw[error.start]:02x} is not UTF-8; convert the file"
+                    ) from None
+                if "\0" in line:
+                    raise InputError(
+                        f"{self}, line {number}: holds a NUL byte: it is no text, or text in "
+                        "UTF-16; convert it to UTF-8"
+                    )
+                yield number, line
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Lines `start` to `stop` (the end if None) of one or several texts read one after another."""
+
+    texts: tuple[Text, ...]
+    start: int = 0
+    stop: int | None = None
+
+    @property
+    def part(self) -> bool:
+        """Is it anything else than one whole text?"""
+        return len(self.texts) != 1 or self.start != 0 or self.stop is not None
+
+    def __str__(self) -> str:
+        if not self.part:
+            return str(self.texts[0])
+        others = f" and {len(self.texts) - 1} more" if len(self.texts) > 1 else ""
+        return f"{self.texts[0]}{others}, lines {self.start + 1} to {self.stop}"
+
+    def lines(self) -> Iterator[tuple[Text, int, str]]:
+        """Text, line number in that text, and line."""
+        count = 0
+        for text in self.texts:
+            for number, line in text.lines():
+                if self.stop is not None and count >= self.stop:
+                    return
+                if count >= self.start:
+                    yield text, number, line
+                count += 1
+
+
+def texts_of(source: Path) -> list[Text]:
+    """All regular files of a folder or archive, by name; hidden ones are left out.
+
+    Raises
+    ------
+    InputError
+        for a source that is missing or no archive, that is truncated or damaged, or whose members
+        have names that lead out of it.
+    """
+    if source.is_dir():
+        files = [(file.relative_to(source).as_posix(), file) for file in source.rglob("*")]
+        return [
+            Text(file, name, file.stat().st_size, False)
+            for name, file in sorted(files)
+            if file.is_file() and not _hidden(name)
+        ]
+    if not source.is_file():
+        raise InputError(f"{source}: no such archive or folder")
+    with _refused(source):
+        if zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
+                members = [(m.filename, m.file_size) for m in archive.infolist() if not m.is_dir()]
+        elif tarfile.is_tarfile(source):
+            with tarfile.open(source) as tar:
+                members = _tar_members(source, tar)
+        else:
+            with source.open("rb") as stream:
+                cut = stream.read(4) == b"PK\3\4"
+            raise InputError(
+                f"{source}: is {'a truncated zip archive' if cut else 'no zip or tar archive'}, or "
+                "damaged; get it anew (zip and tar archives and folders are read)"
+            )
+    for name, _ in members:
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if ".." in parts or "/" in parts:
+            raise InputError(
+                f"{source}: its member {name!r} leads out of the archive; nothing was read from it"
+            )
+    return [Text(source, n, size, True) for n, size in sorted(members) if not _hidden(n)]
+
+
+def _tar_members(source: Path, tar: tarfile.TarFile) -> list[tuple[str, int]]:
+    """Names and sizes of a tar archive's files, after reading all of it, but only so much."""
+    limit = 4 * LARGEST
+    too_large = InputError(f"{source}: is more than {limit} bytes unpacked, which are not read")
+    members = []
+    passed = 0
+    for member in tar:
+        passed += member.size
+        if passed > limit:
+            raise too_large
+        if member.isreg():
+            members.append((member.name, member.size))
+    # What is compressed has its checksum behind the last member.
+    while block := tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+        passed += len(block)
+        if passed > limit:
+            raise too_large
+    return members
+
+
+def choose_splits(
+    source: Path, texts: Sequence[Text], names: Mapping[str, str]
+) -> dict[str, Passage]:
+    """Training, validation and test text of a corpus.
+
+    Files named in `names` (by split) are taken, else those whose names hold ``train``, ``valid`` or
+    ``dev``, and ``test``. A source with none of these is a plain folder: its ``.txt`` files, by
+    name, are split by lines, 80 % to train and 10 % each to valid and test, in the order of lines.
+
+    Raises
+    ------
+    InputError
+        for a split without a file or with several, and for a source without text.
+    """
+    found = {split: _matching(texts, split, names.get(split)) for split in SPLITS}
+    if not names and not any(found.values()):
+        return _by_lines(source, texts)
+    for split, matches in found.items():
+        key = f"files.{split}.name"
+        if not matches:
+            wanted = " or ".join(repr(part) for part in _NAMED[split])
+            there = ", ".join(text.name for text in texts[:5]) or "nothing"
+            raise InputError(
+                f"{source}: no file for {split}: "
+                + (f"none is named {names[split]!r}" if split in names else f"no name has {wanted}")
+                + f" (there are: {there}{', …' if len(texts) > 5 else ''}); set {key}"
+            )
+        if len(matches) > 1:
+            several = ", ".join(text.name for text in matches[:4])
+            raise InputError(f"{source}: several files for {split}: {several}; set {key} to one")
+    for split, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        if found[split] == found[other]:
+            raise InputError(
+                f"{source}: {found[split][0].name} would be both {split} and {other}; "
+                f"set files.{split}.name and files.{other}.name"
+            )
+    return {split: Passage((matches[0],)) for split, matches in found.items()}
+
+
+def _matching(texts: Sequence[Text], split: str, name: str | None) -> list[Text]:
+    if name is not None:
+        return [text for text in texts if f"/{text.name}".endswith(f"/{name}")]
+
+    def fits(text: Text) -> bool:
+        last = text.name.rpartition("/")[2].lower()
+        return any(part in last for part in _NAMED[split])
+
+    return list(filter(fits, texts))
+
+
+def _by_lines(source: Path, texts: Sequence[Text]) -> dict[str, Passage]:
+    plain = tuple(text for text in texts if text.name.lower().endswith(".txt"))
+    if not plain:
+        raise InputError(
+            f"{source}: holds neither files for train, valid and test nor any .txt file"
+        )
+    count = sum(1 for text in plain for _ in text.lines())
+    if count < 10:
+        raise InputError(
+            f"{source}: {count} lines in {len(plain)} .txt files are too few to be split into "
+            "train, valid and test (at least 10)"
+        )
+    first, second = count * 8 // 10, count * 9 // 10
+    return {
+        "train": Passage(plain, 0, first),
+        "valid": Passage(plain, first, second),
+        "test": Passage(plain, second, count),
+    }
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+@contextlib.contextmanager
+def _refused(what: Text | Path) -> Iterator[None]:
+    """What goes wrong in reading is the file's fault, not the program's."""
+    try:
+        yield
+    except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"{what}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{what}: is truncated or damaged ({error}); get it anew") from None
+    except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
+        raise InputError(f"{what}: cannot be unpacked: {error}") from None

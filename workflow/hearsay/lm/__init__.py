@@ -1,0 +1,1 @@
+"""Event-based language models: EGRU, its baselines, training and event-driven inference."""

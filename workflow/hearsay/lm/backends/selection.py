@@ -1,0 +1,80 @@
+"""Which backend runs a layer."""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import cache, partial
+
+import torch
+
+from hearsay.errors import InputError
+from hearsay.lm.backends.layer import Loop
+
+NAMES = ("reference", "torch", "numba", "triton")
+RunLayer = Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]
+
+
+def obstacle(name: str, device: torch.device) -> str | None:
+    """None if a backend can run on a device, else the reason why it cannot."""
+    if name in ("numba", "triton") and not _installed(name):
+        return f"{name} is not installed"
+    if name == "numba" and device.type != "cpu":
+        return "it runs on the CPU only"
+    # Triton's interpreter, for tests, runs kernels wherever tensors are.
+    if name == "triton" and device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return "it runs on CUDA GPUs only"
+    return None
+
+
+@cache
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def choose(name: str, device: torch.device) -> str:
+    """The backend to use: the one named, or for "auto" the fastest that the device has.
+
+    Raises
+    ------
+    InputError
+        for an unknown name, and for a backend that cannot run on the device.
+    """
+    if name == "auto":
+        fast = {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch")
+        return fast if obstacle(fast, device) is None else "torch"
+    if name not in NAMES:
+        raise InputError(f"backend {name!r}: choose one of auto, {', '.join(NAMES)}")
+    reason = obstacle(name, device)
+    if reason is not None:
+        raise InputError(f"backend {name!r} cannot run on {device.type}: {reason}; choose auto")
+    return name
+
+
+def runner(name: str, device: torch.device) -> tuple[RunLayer, Callable[[], str]]:
+    """A backend's `run_layer`, and what to call after it to learn how it ran."""
+    if name == "reference":
+        from hearsay.lm.backends import reference_loop
+
+        return reference_loop.run_layer, lambda: name
+    from hearsay.lm.backends import layer
+
+    loop = _loop(name, device)
+    return partial(layer.run_layer, loop), lambda: loop.name
+
+
+def _loop(name: str, device: torch.device) -> Loop:
+    if name == "numba":
+        from hearsay.lm.backends.numba_loop import NumbaLoop
+
+        return NumbaLoop()
+    if name == "triton":
+        from hearsay.lm.backends.triton_loop import TritonLoop
+
+        if device.type != "cuda":
+            return TritonLoop()
+        from hearsay.lm.backends.graphs import GraphLoop, capture
+
+        return GraphLoop(TritonLoop(), capture)
+    from hearsay.lm.backends.torch_loop import TorchLoop
+
+    return TorchLoop()

@@ -1,0 +1,361 @@
+"""Compiled kernels of event-driven inference: products with the rows of active units only.
+
+Weights lie as [in, out], so that what one active unit adds to all gates of a layer is one
+contiguous row. Products are memory-bound: rows go eight at a time through the accumulator, which
+stays in the first cache. Every accumulator receives its rows in order, one fused multiply-add
+each, so that results depend neither on the batch nor on the number of threads.
+
+All kernels are in this one file: numba's cache does not see changes of a kernel's callees elsewhere.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+# Contracting a·b + c into one instruction is the only liberty that the compiler has.
+OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model":"numpy"}
+COLUMNS = 4096  # of the accumulator at a time: 16 KiB in float32
+FIRST = np.int64(0)  # a plain 0 would be a type of its own, and compile everything twice
+UNITS = 64  # of the source layer at a time in a batch: their rows stay in the second cache
+
+LOG2_E = 1 / math.log(2)
+LN2_HIGH = np.float32(0.693359375)  # exact in nine bits, so that a whole multiple of it is exact
+LN2_LOW = np.float32(math.log(2) - 0.693359375)
+FACTORIALS = tuple(np.float32(1 / math.factorial(k)) for k in range(8))
+
+
+class Weights(NamedTuple):
+    """A stack of L layers; arrays are padded to the widest layer, and padding is never read."""
+
+    sizes: np.ndarray  # int64 [L, 2]: inputs and units
+    words: np.ndarray  # [V, 3n_1] first layer's input product and bias, or word vectors [V, n_0]
+    inputs: np.ndarray  # [L, I, 3N]
+    recurrent: np.ndarray  # [L, N, 3N]
+    bias: np.ndarray  # [L, 3N]
+    recurrent_bias: np.ndarray  # [L, 3N]; zeros in the paper's variant
+    thresholds: np.ndarray  # [L, N]
+    decoder: np.ndarray  # [n_L, V]
+    decoder_bias: np.ndarray  # [V]
+
+
+class Memory(NamedTuple):
+    """What changes from token to token; B sequences."""
+
+    c: np.ndarray  # [L, B, N] cell state
+    y: np.ndarray  # [L, B, N] emitted values
+    index: np.ndarray  # int64 [L, B, N] the active units, ascending
+    value: np.ndarray  # [L, B, N] their values
+    count: np.ndarray  # int64 [L, B] how many they are
+    executed: np.ndarray  # int64 [4] multiply-accumulates: words, recurrent, between, decoder
+    events: np.ndarray  # int64 [L]
+    fed: np.ndarray  # [B, 3N] gates' arguments from below
+    fed_back: np.ndarray  # [B, 3N] gates' arguments from the layer itself
+    scaled: np.ndarray  # [B, max(N, n_0)] values of the active units times their reset gates
+    everything: np.ndarray  # int64 [B, n_0] index of a dense vector
+    everyone: np.ndarray  # int64 [B] its length n_0
+
+
+# --- element-wise functions ----------------------------------------------------------------------
+
+
+@njit(**OPTIONS)
+def expm1_single(x):
+    """e^x − 1 in float32, within a few units in the last place; compiles to vector code.
+
+    x = n·ln 2 + r with |r| ≤ ln 2 / 2, and e^x − 1 = 2^n (e^r − 1) + (2^n − 1).
+    """
+    x = min(max(x, np.float32(-87.0)), np.float32(88.0))
+    n = np.floor(x * np.float32(LOG2_E) + np.float32(0.5))
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    series = FACTORIALS[7]
+    series = series * r + FACTORIALS[6]
+    series = series * r + FACTORIALS[5]
+    series = series * r + FACTORIALS[4]
+    series = series * r + FACTORIALS[3]
+    series = series * r + FACTORIALS[2]
+    series = series * r * r + r
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return power * series + (power - np.float32(1))
+
+
+@njit(**OPTIONS)
+def logistic(x, single):
+    if single:
+        return np.float32(1) / (np.float32(2) + expm1_single(-x))
+    return 1 / (1 + math.exp(-x))
+
+
+@njit(**OPTIONS)
+def hyperbolic_tangent(x, single):
+    if single:
+        e = expm1_single(np.float32(2) * x)
+        return e / (e + np.float32(2))
+    return math.tanh(x)
+
+
+# --- products ------------------------------------------------------------------------------------
+
+
+@njit(**OPTIONS)
+def add_rows(sums, weights, index, value, begin, end, start, stop):
+    """sums[start:stop] += Σ value[k] · weights[index[k], start:stop] over begin ≤ k < end.
+
+    Returns the number of multiply-accumulates executed.
+    """
+    executed = 0
+    for left in range(start, stop, COLUMNS):
+        right = min(left + COLUMNS, stop)
+        s = sums[left:right]
+        k = begin
+        while k + 8 <= end:
+            w0, v0 = weights[index[k], left:right], value[k]
+            w1, v1 = weights[index[k + 1], left:right], value[k + 1]
+            w2, v2 = weights[index[k + 2], left:right], value[k + 2]
+            w3, v3 = weights[index[k + 3], left:right], value[k + 3]
+            w4, v4 = weights[index[k + 4], left:right], value[k + 4]
+            w5, v5 = weights[index[k + 5], left:right], value[k + 5]
+            w6, v6 = weights[index[k + 6], left:right], value[k + 6]
+            w7, v7 = weights[index[k + 7], left:right], value[k + 7]
+            for j in range(right - left):
+                t = s[j] + v0 * w0[j]
+                t = t + v1 * w1[j]
+                t = t + v2 * w2[j]
+                t = t + v3 * w3[j]
+                t = t + v4 * w4[j]
+                t = t + v5 * w5[j]
+                t = t + v6 * w6[j]
+                s[j] = t + v7 * w7[j]
+            executed += 8 * (right - left)
+            k += 8
+        while k < end:
+            w, v = weights[index[k], left:right], value[k]
+            for j in range(right - left):
+                s[j] = s[j] + v * w[j]
+            executed += right - left
+            k += 1
+    return executed
+
+
+@njit(**OPTIONS)
+def add_rows_of_batch(sums, weights, index, value, count, start, stop):
+    """`add_rows` for sequences [B, …]: each takes its own rows, and shared ones while cached."""
+    batch = len(count)
+    executed = 0
+    begin = np.zeros(batch, np.int64)
+    at_once = len(weights) if batch == 1 else UNITS
+    for units in range(at_once, len(weights) + at_once, at_once):
+        for b in range(batch):
+            end = begin[b]
+            while end < count[b] and index[b, end] < units:
+                end += 1
+            executed += add_rows(sums[b], weights, index[b], value[b], begin[b], end, start, stop)
+            begin[b] = end
+    return executed
+
+
+@njit(parallel=True, **OPTIONS)
+def add_rows_in_threads(sums, weights, index, value, count, start, stop, threads):
+    """`add_rows_of_batch`, a range of columns for each thread."""
+    executed = np.zeros(threads, np.int64)
+    width = (stop - start + threads - 1) // threads
+    for k in prange(threads):
+        left = min(start + k * width, stop)
+        right = min(left + width, stop)
+        executed[k] = add_rows_of_batch(sums, weights, index, value, count, left, right)
+    return executed.sum()
+
+
+@njit(**OPTIONS)
+def add_product(sums, weights, index, value, count, start, stop, threads):
+    """One of the two above; without threads, that with threads is not even compiled."""
+    if threads is None:
+        return add_rows_of_batch(sums, weights, index, value, count, start, stop)
+    return add_rows_in_threads(sums, weights, index, value, count, start, stop, threads)
+
+
+@njit(**OPTIONS)
+def copy(target, source, length):
+    """As target[:length] = source[:length], which would take seconds to compile."""
+    for i in range(length):
+        target[i] = source[i]
+
+
+# --- one layer -----------------------------------------------------------------------------------
+
+
+@njit(**OPTIONS)
+def scale_by_reset(fed, fed_back, index, value, count, scaled, units):
+    """r⊙y⁻ of the active units (paper, Eq. 4)."""
+    single = fed.itemsize == 4
+    for k in range(count):
+        j = units + index[k]
+        scaled[k] = value[k] * logistic(fed[j] + fed_back[j], single)
+
+
+@njit(**OPTIONS)
+def update_paper(fed, fed_back, c, y, units):
+    """c = u⊙z + (1−u)⊙c⁻ − y⁻ (Eq. 5)."""
+    single = fed.itemsize == 4
+    update_fed, candidate_fed = fed[:units], fed[2 * units : 3 * units]
+    update_back, candidate_back = fed_back[:units], fed_back[2 * units : 3 * units]
+    one = c.dtype.type(1)  # numba would make float64 of an integer and a float32
+    for i in range(units):
+        u = logistic(update_fed[i] + update_back[i], single)
+        z = hyperbolic_tangent(candidate_fed[i] + candidate_back[i], single)
+        c[i] = u * z + (one - u) * c[i] - y[i]
+
+
+@njit(**OPTIONS)
+def update_evnn(fed, fed_back, c, units):
+    """ĉ = k⊙c⁻ + (1−k)⊙g of the public code, whose reset gate scales the recurrent product."""
+    single = fed.itemsize == 4
+    keep_fed, reset_fed, candidate_fed = fed[:units], fed[units:], fed[2 * units :]
+    keep_back, reset_back = fed_back[:units], fed_back[units:]
+    candidate_back = fed_back[2 * units :]
+    one = c.dtype.type(1)
+    for i in range(units):
+        k = logistic(keep_fed[i] + keep_back[i], single)
+        r = logistic(reset_fed[i] + reset_back[i], single)
+        g = hyperbolic_tangent(candidate_fed[i] + r * candidate_back[i], single)
+        c[i] = k * c[i] + (one - k) * g
+
+
+@njit(**OPTIONS)
+def emit(c, y, thresholds, index, value, units, soft_reset):
+    """y = c·H(c−ϑ), as a vector and as a list of events; returns how many there are."""
+    count = 0
+    zero = c.dtype.type(0)
+    for i in range(units):
+        index[count] = i
+        value[count] = c[i]
+        active = c[i] > thresholds[i]
+        y[i] = c[i] if active else zero
+        count += active
+    if soft_reset:
+        for k in range(count):
+            c[index[k]] -= thresholds[index[k]]
+    return count
+
+
+@njit(**OPTIONS)
+def advance_layer(layer, weights, memory, paper, threads):
+    """From the arguments of the gates that come from below, in memory.fed, to the new events."""
+    units = weights.sizes[layer, 1]
+    c, y, index, value = (
+        memory.c[layer],
+        memory.y[layer],
+        memory.index[layer],
+        memory.value[layer],
+    )
+    count, recurrent = memory.count[layer], weights.recurrent[layer]
+    fed, fed_back = memory.fed, memory.fed_back
+    batch = len(count)
+    for b in range(batch):
+        copy(fed_back[b], weights.recurrent_bias[layer], 3 * units)
+    gates = 2 * units if paper else 3 * units
+    executed = add_product(fed_back, recurrent, index, value, count, FIRST, gates, threads)
+    if paper:
+        for b in range(batch):
+            scale_by_reset(
+                fed[b], fed_back[b], index[b], value[b], count[b], memory.scaled[b], units
+            )
+        executed += add_product(
+            fed_back, recurrent, index, memory.scaled, count, gates, 3 * units, threads
+        )
+    memory.executed[1] += executed
+    for b in range(batch):
+        if paper:
+            update_paper(fed[b], fed_back[b], c[b], y[b], units)
+        else:
+            update_evnn(fed[b], fed_back[b], c[b], units)
+        count[b] = emit(
+            c[b], y[b], weights.thresholds[layer], index[b], value[b], units, not paper
+        )
+        memory.events[layer] += count[b]
+
+
+# --- one token -----------------------------------------------------------------------------------
+
+
+@njit(**OPTIONS)
+def feed_words(tokens, weights, memory, lookup, threads):
+    """Arguments of the first layer's gates: a row of the table, or a dense product."""
+    width = 3 * weights.sizes[0, 1]
+    embedding = weights.sizes[0, 0]
+    for b in range(len(tokens)):
+        if lookup:
+            copy(memory.fed[b], weights.words[tokens[b]], width)
+        else:
+            copy(memory.fed[b], weights.bias[FIRST], width)
+            copy(memory.scaled[b], weights.words[tokens[b]], embedding)
+    if not lookup:
+        memory.executed[0] += add_product(
+            memory.fed,
+            weights.inputs[0],
+            memory.everything,
+            memory.scaled,
+            memory.everyone,
+            FIRST,
+            width,
+            threads,
+        )
+
+
+@njit(**OPTIONS)
+def advance(tokens, weights, memory, logits, paper, lookup, threads):
+    """Read one word per sequence, tokens [B], and write the scores of the next, logits [B, V]."""
+    layers = len(weights.sizes)
+    feed_words(tokens, weights, memory, lookup, threads)
+    advance_layer(FIRST, weights, memory, paper, threads)
+    for layer in range(1, layers):
+        width = 3 * weights.sizes[layer, 1]
+        for b in range(len(tokens)):
+            copy(memory.fed[b], weights.bias[layer], width)
+        memory.executed[2] += add_product(
+            memory.fed,
+            weights.inputs[layer],
+            memory.index[layer - 1],
+            memory.value[layer - 1],
+            memory.count[layer - 1],
+            FIRST,
+            width,
+            threads,
+        )
+        advance_layer(layer, weights, memory, paper, threads)
+    for b in range(len(tokens)):
+        copy(logits[b], weights.decoder_bias, logits.shape[1])
+    memory.executed[3] += add_product(
+        logits,
+        weights.decoder,
+        memory.index[layers - 1],
+        memory.value[layers - 1],
+        memory.count[layers - 1],
+        FIRST,
+        logits.shape[1],
+        threads,
+    )
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def surprise(logits, target):
+    """−ln p(target) in nats: ln Σ e^(logit − largest) − (logit of the target − largest)."""
+    single = logits.itemsize == 4
+    largest = logits.max()
+    total = 0.0
+    for i in range(len(logits)):
+        if single:
+            total += expm1_single(logits[i] - largest) + 1.0
+        else:
+            total += math.exp(logits[i] - largest)
+    return math.log(total) + float(largest) - float(logits[target])
+
+
+@njit(**OPTIONS)
+def score(tokens, weights, memory, logits, paper, lookup, threads, surprises):
+    """Read tokens [N + 1, B] but the last, and write what each next one costs, [N, B]."""
+    for t in range(len(surprises)):
+        advance(tokens[t], weights, memory, logits, paper, lookup, threads)
+        for b in range(tokens.shape[1]):
+            surprises[t, b] = surprise(logits[b], tokens[t + 1, b])

@@ -1,0 +1,142 @@
+"""Train one language model on one corpus: chunk after chunk, with the state carried through."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import typer
+from torch import nn
+
+from hearsay.corpora.text_corpus import read_tokens
+from hearsay.lm.chunks import epoch_batches, negative_log_likelihood, perplexity, streams
+from hearsay.lm.egru import EGRU
+from hearsay.lm.language_model import LanguageModel, model_of, save_language_model
+from hearsay.lm.optimisation import optimizer_of
+from hearsay.lm.stream import ChunkLoss, Stream
+from hearsay.provenance import Run, code_of
+from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.loop import Training, fit, start, write_history
+
+STEP = "hearsay.lm.train_language_model"
+# Of the validation after each epoch; the scores of the finished model are taken with one.
+VALIDATION_STREAMS = 10
+
+
+def backend_of(model: LanguageModel) -> str:
+    """What computed the recurrence, for the run record."""
+    layer = model.layers[0]
+    return str(layer.backend_used) if isinstance(layer, EGRU) else f"torch.{model.cell}"
+
+
+def main(
+    corpus: str = typer.Option(help="name of the corpus, for messages"),
+    run: str = typer.Option(help="name of the run, for messages"),
+    seed: int = typer.Option(help="of weights, dropout and chunk lengths"),
+    tokens: Path = typer.Option(help="tokens.npz of the corpus"),
+    settings: str = typer.Option(help="recipe, backend, device and precision as JSON"),
+    threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
+    weights: Path = typer.Option(help="safetensors to write"),
+    history: Path = typer.Option(help="CSV to write, one row an epoch"),
+    record: Path = typer.Option(help="run record to write"),
+    checkpoints: Path = typer.Option(help="folder for checkpoints; gone at the end"),
+) -> None:
+    """Train one model; killed and started again, it goes on where it was."""
+    options = json.loads(settings)
+    recipe = options["recipe"]
+    torch.set_num_threads(threads)
+    text = read_tokens(tokens)
+    kept = Run(
+        STEP,
+        settings={"corpus": corpus, "run": run, **options},
+        inputs=[tokens],
+        seed=seed,
+    )
+    fabric = start(seed, device=options["device"], precision=options["precision"])
+    model = model_of(len(text.words), recipe, backend=options["backend"])
+    folder = CheckpointFolder(
+        checkpoints,
+        {
+            "step": STEP,
+            "corpus": corpus,
+            "run": run,
+            "seed": seed,
+            "vocabulary": text.vocabulary_digest,
+            "settings": options,
+            "code": code_of(STEP),
+            "inputs": text.digest,
+        },
+    )
+
+    rows = streams(text.train, recipe["batch_size"])
+    stream = Stream(model.to(fabric.device), recipe, len(rows))
+    model.count_into(stream.counter)
+    chunked = {"variable": recipe["bptt_variable"], "seed": seed}
+
+    def evaluate(module: nn.Module) -> Mapping[str, float]:
+        model.count_into(None)
+        found = negative_log_likelihood(
+            model, text.valid, batch_size=VALIDATION_STREAMS, device=fabric.device
+        )
+        model.count_into(stream.counter)
+        value = perplexity(*found)
+        stream.validated(value)
+        return {"validation_perplexity": value, **stream.report()}
+
+    trained = fit(
+        Training(
+            model=ChunkLoss(model, recipe),
+            optimizer=optimizer_of(model, recipe),
+            batches=epoch_batches(rows, recipe["bptt"], **chunked),
+            steps_per_epoch=-(-len(rows) // recipe["bptt"]),
+            loss=lambda module, batch: stream.loss(module, batch[0]),
+            evaluate=evaluate,
+            epochs=recipe["epochs"],
+            clip_norm=recipe["clip_norm"],
+            checkpoint_steps=500,
+            monitor="validation_perplexity",
+            patience=recipe["patience"],
+            tensorboard=weights.with_suffix(".tensorboard"),
+            carried=stream,
+            before_step=lambda batch, optimizer: stream.begin(batch[1], optimizer),
+            after_step=stream.end,
+            evaluated=stream.evaluated,
+        ),
+        folder,
+        fabric,
+    )
+
+    about = {
+        "corpus": corpus,
+        "run": run,
+        "seed": seed,
+        "recipe": recipe,
+        "vocabulary": text.vocabulary_digest,
+    }
+    save_language_model(weights, model, about)
+    write_history(trained, history)
+    used = backend_of(model)
+    kept.write(
+        record,
+        threads=threads,
+        backend=used,
+        epochs=len(trained),
+        steps=stream.step,
+        training_seconds=stream.seconds,
+        tokens_per_second=stream.step and len(trained) * rows[1:].numel() / stream.seconds,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        averaged=stream.average is not None and stream.average.triggered,
+        precision=fabric._precision.precision,
+    )
+    folder.remove()
+    best = trained["validation_perplexity"].min()
+    print(
+        f"{corpus}, {run}, seed {seed}: {len(trained)} epochs by {used}, "
+        f"validation perplexity {best:.1f}",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -100,18 +100,18 @@ def both_stages(steps, tmp_path):
 def test_only_what_a_recipe_trains_changes(watch, both_stages, pretrained, finetune):
     files = both_stages(finetune=finetune)
     hub = hashes(load_causal(pretrained.language_model)[0])
-    for stage in STAGES.values():
-        assert watch.changed(stage, "text encoder") == set()
+    for name in STAGES.values():
+        assert watch.changed(name, "text encoder") == set()
     assert watch.before["text_prompt"]["language_model"] == hub
     assert len(watch.changed("text_prompt", "mapper")) > 10
     assert watch.changed("fmri_prompt", "mapper") == set()
     assert len(watch.changed("fmri_prompt", "encoder")) > 10
     assert watch.before["fmri_prompt"]["mapper"] == watch.after["text_prompt"]["mapper"]
     trained = {"none": (), "stage1": ("text_prompt",), "both": ("text_prompt", "fmri_prompt")}
-    for stage, file in zip(STAGES.values(), files, strict=True):
-        changed = watch.changed(stage, "language_model")
+    for name, file in zip(STAGES.values(), files, strict=True):
+        changed = watch.changed(name, "language_model")
         kept = {name for name in load_file(file) if name.startswith("language_model.")}
-        if stage in trained[finetune]:
+        if name in trained[finetune]:
             assert len(changed) > 10
             assert len(kept) == len(changed) - ("lm_head.weight" in changed)  # one with wte
         else:
@@ -123,8 +123,8 @@ def test_only_what_a_recipe_trains_changes(watch, both_stages, pretrained, finet
 
 def test_low_rank_adapters_alone_are_trained(watch, both_stages):
     first, second = both_stages(lora_rank=2)
-    for stage, file in zip(STAGES.values(), (first, second), strict=True):
-        changed = watch.changed(stage, "language_model")
+    for name, file in zip(STAGES.values(), (first, second), strict=True):
+        changed = watch.changed(name, "language_model")
         assert changed
         assert all("lora_" in name for name in changed)
         kept = {name for name in load_file(file) if name.startswith("language_model.")}

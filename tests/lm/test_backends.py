@@ -81,19 +81,19 @@ def test_units_are_active_and_silent_and_in_the_surrogates_range(backend, varian
 @variants
 @pytest.mark.parametrize("distance", [1e-9, -1e-9])
 def test_cells_near_their_thresholds(backend, variant, distance, on_backend):
-    """Thresholds are moved to just below or above the cell states of one sequence and step."""
+    """Thresholds are moved to just below or above the first cell states of one sequence."""
     device = on_backend(backend)
-    model = make_egru(4, 9, 1, variant=variant, backend=backend)
+    model = make_egru(4, 25, 1, variant=variant, backend=backend)
     x, state = random_chunk(model, 5, 2)
-    for step in range(5):  # a threshold of a later step leaves the earlier ones as they are
-        cells = run(model, x, *state).cells[0, step, 0]
-        for unit in range(step, 9, 5):
-            if 0.02 < cells[unit] < 0.98:
-                with torch.no_grad():
-                    threshold = cells[unit] - distance
-                    model.threshold_logit_l0[unit] = torch.logit(threshold)
-    above = run(model, x, *state).cells - model.thresholds(0)
-    assert (above.abs() < 2e-9).sum() >= 2
+    cells = run(model, x, *state).cells[0, 0, 0].detach()
+    possible = (cells > 0.02) & (cells < 0.98)
+    assert possible.sum() > 5
+    with torch.no_grad():
+        model.threshold_logit_l0[possible] = torch.logit(cells[possible] - distance)
+    found = run(model, x, *state)
+    above = (found.cells[0, 0, 0] - model.thresholds(0))[possible]
+    torch.testing.assert_close(above, torch.full_like(above, distance), rtol=1e-3, atol=0)
+    assert ((found.y[0, 0, possible] != 0) == (distance > 0)).all()
     assert_like_oracle(model, x, state, device)
 
 
@@ -154,10 +154,10 @@ def test_float32_agrees_but_within_a_margin_of_the_threshold(backend, variant, o
     """
     device = on_backend(backend)
     model = make_egru(16, 32, 1, variant=variant, backend=backend)
-    x, state = random_chunk(model, 40, 8)
+    x, state = random_chunk(model, 8 if backend == "triton" else 40, 8)
     with torch.no_grad():
-        for parameter in model.parameters():  # numbers that float32 has too
-            parameter.copy_(parameter.float())
+        for parameter in model.parameters():
+            parameter.copy_(parameter.float())  # numbers that float32 has too
         x, c, y = x.float(), state.c.float(), state.y.float()
         starts = [[], []]
         for now in x:

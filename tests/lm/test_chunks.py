@@ -1,6 +1,7 @@
 """How texts are cut, and perplexity over every word whatever the cut."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def ids():
 def plain_loop(model, ids):
     """Word by word, by the definition: log-softmax of the logits, from zeros."""
     state, total = None, 0.0
-    for word, following in zip(ids[:-1], ids[1:], strict=True):
+    for word, following in pairwise(ids):
         hidden, state = model(torch.tensor([[int(word)]]), state)
         total -= model.logits(hidden)[0, 0].log_softmax(-1)[int(following)].item()
     return total

@@ -74,6 +74,16 @@ def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any
         for path, name, valid in named
         if name not in valid
     ]
+    faults += [
+        (
+            ("lm", "tables", table),
+            name,
+            f"no such corpus in text_corpora{nearest(name, settings.text_corpora)} (there are: "
+            f"{', '.join(settings.text_corpora) or 'none'})",
+        )
+        for table, name in settings.lm.tables.items()
+        if name not in settings.text_corpora
+    ]
     return faults + _dangling_brain(settings.brain, known, list(settings.fmri_datasets))
 
 

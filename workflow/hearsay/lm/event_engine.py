@@ -39,7 +39,8 @@ class EventEngine:
 
     Attributes
     ----------
-    macs : multiply-accumulates executed since `reset`, counted where they are executed.
+    macs : multiply-accumulates executed since `reset`, counted where they are executed. What a
+        layer's last events send back to itself is executed, and counted, with the next token.
     activity : events and unit-steps per layer since `reset`.
 
     Raises
@@ -53,10 +54,7 @@ class EventEngine:
         self, model: LanguageModel, *, batch: int = 1, threads: int = 1, lookup: bool = True
     ) -> None:
         self.variant = _variant(model)
-        most = numba.config.NUMBA_NUM_THREADS
-        if not 1 <= threads <= most:
-            raise InputError(f"threads is {threads}; this machine has 1 to {most}")
-        self.threads, self.lookup = threads, lookup
+        self.threads, self.lookup = check_threads(threads), lookup
         self.layer_sizes, self.vocabulary = list(model.layer_sizes), model.vocabulary_size
         self._weights = _gather_weights(model, self.variant, lookup)
         self.dtype = self._weights.words.dtype
@@ -180,6 +178,20 @@ class EventEngine:
         return np.ascontiguousarray(tokens, np.int64)
 
 
+def check_threads(threads: int) -> int:
+    """The same number.
+
+    Raises
+    ------
+    InputError
+        if numba, and so the engine, cannot have as many here.
+    """
+    most = numba.config.NUMBA_NUM_THREADS
+    if not 1 <= threads <= most:
+        raise InputError(f"threads is {threads}; the event engine can have 1 to {most} here")
+    return threads
+
+
 class _Threads:
     """Numba's number of threads, while it is needed; one thread needs none of numba's."""
 
@@ -230,13 +242,13 @@ def _gather_weights(model: LanguageModel, variant: str, lookup: bool) -> kernels
             recurrent_bias[k, : 3 * units] = array(layer.bias_hh_l0)
         thresholds[k, :units] = array(layer.thresholds(0))
     embedding = array(model.embedding.weight)
-    words = embedding
+    words = embedding.copy()
     if lookup:
         words = embedding @ inputs[0, : sizes[0, 0], : 3 * sizes[0, 1]]
         words += bias[0, : 3 * sizes[0, 1]]
     return kernels.Weights(
         sizes=sizes,
-        words=np.ascontiguousarray(words),
+        words=words,
         inputs=inputs,
         recurrent=recurrent,
         bias=bias,

@@ -18,6 +18,7 @@ from numba import njit, prange
 OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model":"numpy"}
 COLUMNS = 4096  # of the accumulator at a time: 16 KiB in float32
 FIRST = np.int64(0)  # a plain 0 would be a type of its own, and compile everything twice
+LEAST = 200_000  # multiply-accumulates (50 µs) that are worth waking other threads
 UNITS = 64  # of the source layer at a time in a batch: their rows stay in the second cache
 
 LOG2_E = 1 / math.log(2)
@@ -170,7 +171,7 @@ def add_rows_in_threads(sums, weights, index, value, count, start, stop, threads
 @njit(**OPTIONS)
 def add_product(sums, weights, index, value, count, start, stop, threads):
     """One of the two above; without threads, that with threads is not even compiled."""
-    if threads is None:
+    if threads is None or count.sum() * (stop - start) < LEAST:
         return add_rows_of_batch(sums, weights, index, value, count, start, stop)
     return add_rows_in_threads(sums, weights, index, value, count, start, stop, threads)
 

@@ -82,21 +82,25 @@ def _spread(layer: nn.Module, x: Tensor) -> None:
 class DensePath:
     """The same model without events: every weight is read at every step.
 
-    Element-wise work is done by the engine's own kernels, products by the library behind torch, in
-    the layout and with the call that were fastest of all tried (matrix-vector and matrix-matrix,
-    weights as [in, out] and as [out, in]).
+    Element-wise work is done by the engine's own kernels, products by the library behind torch, on
+    weights that lie as [in, out] or as [out, in], whichever is faster here for this batch.
 
     Parameters
     ----------
     model : a `LanguageModel` of EGRU cells in float32 or float64.
     batch : sequences.
     lookup : first layer's input product from a table, as in the engine.
+
+    Attributes
+    ----------
+    copied : whether weights were copied to lie as [in, out].
     """
 
     def __init__(self, model: LanguageModel, *, batch: int = 1, lookup: bool = False) -> None:
-        self.layers = [_DenseLayer(layer, batch) for layer in model.layers]
+        self.copied = copies_are_faster([w.detach() for w in _matrices(model)], batch)
+        self.layers = [_DenseLayer(layer, batch, self.copied) for layer in model.layers]
         self.embedding = model.embedding.weight.detach()
-        self.decoder = self.embedding.T.contiguous()
+        self.decoder = _arranged(self.embedding.T, self.copied)
         self.bias = model.decoder_bias.detach()
         first = self.layers[0]
         self.table = torch.addmm(first.bias, self.embedding, first.inputs) if lookup else None
@@ -113,15 +117,41 @@ class DensePath:
         return torch.addmm(self.bias, x, self.decoder)
 
 
+def _matrices(model: LanguageModel) -> list[Tensor]:
+    return [w for layer in model.layers for w in (layer.weight_ih_l0, layer.weight_hh_l0)]
+
+
+def _arranged(weight: Tensor, copied: bool) -> Tensor:
+    return weight.contiguous() if copied else weight
+
+
+@torch.inference_mode()
+def copies_are_faster(weights: Sequence[Tensor], batch: int) -> bool:
+    """Whether x W of all `weights`, given as [out, in], is faster on copies that lie as [in, out].
+
+    All in a row, so that they come from memory as they do in the model.
+    """
+    layouts = [[_arranged(weight.T, copied) for weight in weights] for copied in (False, True)]
+    inputs = [weight.new_ones(batch, weight.shape[1]) for weight in weights]
+    taken: list[list[float]] = [[], []]
+    for _ in range(7):
+        for times, layout in zip(taken, layouts, strict=True):
+            begin = time.perf_counter()
+            for x, weight in zip(inputs, layout, strict=True):
+                torch.mm(x, weight)
+            times.append(time.perf_counter() - begin)
+    return min(taken[1]) < min(taken[0])
+
+
 class _DenseLayer:
-    def __init__(self, layer: nn.Module, batch: int) -> None:
-        self.inputs = layer.weight_ih_l0.detach().T.contiguous()
+    def __init__(self, layer: nn.Module, batch: int, copied: bool) -> None:
+        self.inputs = _arranged(layer.weight_ih_l0.detach().T, copied)
         self.bias = layer.bias_l0.detach()
         self.paper, self.units = layer.variant == "paper", layer.hidden_size
         # The paper's candidate has a product of its own: it waits for the reset gate.
         weight, ends = layer.weight_hh_l0.detach().T, (0, 2 * self.units, 3 * self.units)
         parts = zip(ends, ends[1:], strict=False) if self.paper else [(0, 3 * self.units)]
-        self.recurrent = [weight[:, start:stop].contiguous() for start, stop in parts]
+        self.recurrent = [_arranged(weight[:, start:stop], copied) for start, stop in parts]
         self.back_bias = None if self.paper else layer.bias_hh_l0.detach()
         self.thresholds = layer.thresholds(0).detach().numpy()
         self.c, self.y, self.scaled = (self.bias.new_zeros(batch, self.units) for _ in range(3))

@@ -17,7 +17,7 @@ from hearsay.lm.activity import ActivityCounter
 from hearsay.lm.dense import DenseLayer
 from hearsay.lm.dropout import embed, locked_dropout
 from hearsay.lm.egru import EGRU, EGRUState
-from hearsay.lm.recipes import EGRU_KEYS
+from hearsay.lm.keys import EGRU_KEYS
 from hearsay.lm.softmax_loss import softmax_loss
 
 # The state of a layer: (c, y) of EGRU, (h,) of a GRU, (h, c) of an LSTM; each [1, B, H].
@@ -46,6 +46,8 @@ class LanguageModel(nn.Module):
     vocabulary_size, embedding_size, hidden_size : V, e and h; layers have sizes e → h → … → h → e.
     num_layers : how many layers; with one it has e units.
     cell : ``"egru"``, ``"gru"`` or ``"lstm"``.
+    embedding_range : word vectors start uniform in ± this; 0.1 in the public code. A plain stack of
+        layers passes so little on at first that a short training needs more.
     dropconnect : of hidden-to-hidden weights, element-wise, one mask a chunk.
     dropout_words : words whose vectors are zero throughout a chunk.
     dropout_embedding, dropout_hidden, dropout_output : locked dropout of word vectors, between
@@ -67,6 +69,7 @@ class LanguageModel(nn.Module):
         num_layers: int = 3,
         *,
         cell: str = "egru",
+        embedding_range: float = 0.1,
         dropconnect: float = 0.0,
         dropout_words: float = 0.0,
         dropout_embedding: float = 0.0,
@@ -79,7 +82,7 @@ class LanguageModel(nn.Module):
         self.dropout_words, self.dropout_embedding = dropout_words, dropout_embedding
         self.dropout_hidden, self.dropout_output = dropout_hidden, dropout_output
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         self.decoder_bias = nn.Parameter(torch.zeros(vocabulary_size))
         widths = [embedding_size, *[hidden_size] * (num_layers - 1), embedding_size]
         self.layer_sizes = list(pairwise(widths))
@@ -145,6 +148,7 @@ MODEL_KEYS = {
     "hidden_size": "hidden_size",
     "layers": "num_layers",
     "cell": "cell",
+    "embedding_range": "embedding_range",
     "dropconnect": "dropconnect",
     "dropout_words": "dropout_words",
     "dropout_embedding": "dropout_embedding",

@@ -22,6 +22,9 @@ class LanguageModelRecipe(Closed):
     embedding_size: int = Field(
         256, ge=1, description="of word vectors, which is the last layer's width (tied decoder)"
     )
+    embedding_range: float = Field(
+        0.1, gt=0, description="word vectors start uniform within plus and minus this"
+    )
     layers: int = Field(3, ge=1, description="stacked recurrent layers")
     pseudo_derivative_width: float = Field(0.46, gt=0, description="ε of the surrogate gradient")
     pseudo_derivative_height: float = Field(0.7, gt=0, description="λ of the surrogate gradient")

@@ -48,14 +48,8 @@ def forget() -> None:
 
 def _drop() -> None:
     _, oldest = _kept.popitem(last=False)
-    if oldest is not None:
-        _wait_for(oldest)
-
-
-def _wait_for(held: "_Recordings") -> None:
-    """A replay may still be running on buffers that are about to be freed."""
-    if held.chunk.gates.is_cuda:
-        torch.cuda.synchronize(held.chunk.gates.device)
+    if oldest is not None and oldest.chunk.gates.is_cuda:
+        torch.cuda.synchronize(oldest.chunk.gates.device)  # a replay may still be running
 
 
 def blocks(steps: int) -> Iterator[tuple[int, int]]:
@@ -72,11 +66,11 @@ def blocks(steps: int) -> Iterator[tuple[int, int]]:
 class _Recordings:
     """Buffers for a block, and the recordings that work on them."""
 
-    def __init__(self, chunk: Chunk, longest: int) -> None:
+    def __init__(self, chunk: Chunk) -> None:
+        longest = BLOCKS[0]
         kept = longest if len(chunk.carried) > 1 else 0
         batch, hidden = chunk.y.shape[1:]
         new = chunk.y.new_empty
-        self.longest = longest
         self.chunk = Chunk(
             new(longest, batch, 3 * hidden),
             new(longest + 1, batch, hidden),
@@ -178,25 +172,20 @@ class GraphLoop:
     def _recordings(self, way: str, constants: Constants, chunk: Chunk) -> "_Recordings | None":
         """Buffers with a recording for each block of this chunk; None where that cannot be."""
         steps = len(chunk.gates)
-        longest = next((length for length in BLOCKS if length <= steps), None)
         on_gpu = chunk.gates.is_cuda
-        if longest is None or (on_gpu and torch.cuda.is_current_stream_capturing()):
+        if steps < BLOCKS[-1] or (on_gpu and torch.cuda.is_current_stream_capturing()):
             return None
         key = (
             *(way, self._inner.name, constants, chunk.gates.shape[1:]),
             *(len(chunk.carried) > 1, chunk.gates.dtype, chunk.gates.device, _precision()),
             torch.cuda.current_stream(chunk.gates.device).cuda_stream if on_gpu else None,
         )
-        if key in _kept:
-            _kept.move_to_end(key)
-            held = _kept[key]
-        else:
+        if key not in _kept:
             while len(_kept) >= MOST_KEPT:
                 _drop()
-            held = _kept[key] = _Recordings(chunk, longest)
-        if held is not None and held.longest < longest:
-            _wait_for(held)
-            held = _kept[key] = _Recordings(chunk, longest)
+            _kept[key] = _Recordings(chunk)
+        _kept.move_to_end(key)
+        held = _kept[key]
         for _, length in blocks(steps):
             if held is None or length in held.recorded or length not in BLOCKS:
                 continue

@@ -82,6 +82,7 @@ class _Layer(torch.autograd.Function):
         loop: Loop,
         constants: Constants,
         keep_cells: bool,
+        differentiated: bool,
         x: Tensor,
         weight_ih: Tensor,
         weight_hh: Tensor,
@@ -94,7 +95,6 @@ class _Layer(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         steps, batch, inputs = x.shape
         hidden, state_type, device = weight_hh.shape[1], weight_hh.dtype, x.device.type
-        differentiated = any(ctx.needs_input_grad)
         kept = steps if differentiated or keep_cells else 0
         added, candidate_bias, candidates = bias, None, None
         if constants.variant == "evnn":  # the candidate's bias is inside the reset gate's product
@@ -146,10 +146,10 @@ class _Layer(torch.autograd.Function):
                 found.gates,
                 x,
                 weight_ih,
-                ctx.needs_input_grad[3:8],
+                ctx.needs_input_grad[4:9],
                 ctx.product_type,
             )
-        return None, None, None, *of_parameters, found.thresholds, found.c0, found.y0
+        return None, None, None, None, *of_parameters, found.thresholds, found.c0, found.y0
 
 
 def _products(
@@ -215,16 +215,9 @@ def run_layer(
     (emitted values [T, B, H], last cell state [B, H], and if ``keep_cells`` the cell states that
     were compared with the thresholds, [T, B, H], without gradient).
     """
-    return _Layer.apply(
-        loop,
-        constants,
-        keep_cells,
-        x,
-        weight_ih,
-        weight_hh,
-        bias,
-        bias_hh,
-        thresholds,
-        c0,
-        y0,
+    tensors = (x, weight_ih, weight_hh, bias, bias_hh, thresholds, c0, y0)
+    # Asked here, since within the function no gradient is recorded.
+    differentiated = torch.is_grad_enabled() and any(
+        tensor is not None and tensor.requires_grad for tensor in tensors
     )
+    return _Layer.apply(loop, constants, keep_cells, differentiated, *tensors)

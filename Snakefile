@@ -13,9 +13,6 @@ for part in "common corpora text models brain lm spectral paper_egru paper".spli
     include: f"workflow/rules/{part}.smk"
 
 
-report: "workflow/report/workflow.rst"
-
-
 rule data:
     input:
         [weights_of(model) for model in AUDITED],

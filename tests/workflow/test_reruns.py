@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -13,26 +12,6 @@ pytestmark = pytest.mark.demo
 
 TRAIN, AUDIT = "train_digits", "audit_model"
 GROUP = {"summarise_audits"}
-
-
-@pytest.fixture
-def copy(demo, tmp_path):
-    """The demo's folder with everything in it, metadata and times included."""
-    folder = tmp_path / "copy"
-    # Datasets are no declared output: their records, which are, suffice.
-    datasets = shutil.ignore_patterns("simulated")
-    shutil.copytree(demo, folder, symlinks=True, ignore=datasets)
-    return folder
-
-
-@pytest.fixture
-def dry_run(snakemake):
-    def run(folder, *arguments):
-        done = snakemake(folder, "--profile", "profiles/demo", "--dry-run", *arguments)
-        assert done.status == 0, done.text
-        return done
-
-    return run
 
 
 def tracked(folder):

@@ -27,6 +27,7 @@ def one_model_config(path, weights, **spectral):
         models={"mine": {"path": str(weights), "series": "mine", "accuracy": 50.0}},
         spectral={"models": ["mine"], "pair": None, **spectral},
         brain={"subjects": []},
+        lm={"experiments": None},
     )
 
 
@@ -130,6 +131,7 @@ def test_a_model_given_as_an_address_is_fetched_and_its_record_is_on_the_page(
         models={"mine": {"url": weights.as_uri(), "sha256": sha256_of(weights)}},
         spectral={"models": ["mine"], "pair": None},
         brain={"subjects": []},
+        lm={"experiments": None},
     )
     arguments = ["-s", origin / "Snakefile", "--configfile", config, "--cores", "2"]
     done = snakemake(tmp_path, *arguments)
@@ -270,6 +272,7 @@ def test_four_real_resnets_from_weights_to_table_and_figures(
         models=models,
         spectral={"models": list(models), "pair": ["net20", "net56"], "esd": "net20"},
         brain={"subjects": []},
+        lm={"experiments": None},
     )
     done = snakemake(
         tmp_path, "-s", origin / "Snakefile", "--configfile", config, "--cores", "2", "all"

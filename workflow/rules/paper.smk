@@ -1,5 +1,9 @@
 """Tables, figures and the result page: cheap steps that read scores, audits and run records."""
 
+
+report: "../report/workflow.rst"
+
+
 # Files of the repository enter by content (code_of), not as input: a fresh clone makes them new.
 PUBLISHED = "resources/published/capacity.csv"
 PUBLISHED_BPGPT = "resources/published/bpgpt.csv"

@@ -12,12 +12,6 @@ class ActivityCounter:
 
     The forward pass of an EGRU adds to it; sums stay on the device of the tensors until they are
     read, so that counting never makes a GPU wait.
-
-    Attributes
-    ----------
-    events : per layer, how many outputs were not zero.
-    steps : per layer, unit-steps seen: time steps times batch times units.
-    silent_backward : per layer, in how many unit-steps the surrogate derivative was exactly zero.
     """
 
     def __init__(self) -> None:
@@ -62,14 +56,17 @@ class ActivityCounter:
 
     @property
     def events(self) -> list[int]:
+        """How many outputs were not zero, per layer."""
         return [int(self._sums[layer][0]) for layer in self.layers]
 
     @property
     def silent_backward(self) -> list[int]:
+        """In how many unit-steps the surrogate derivative was exactly zero, per layer."""
         return [int(self._sums[layer][1]) for layer in self.layers]
 
     @property
     def steps(self) -> list[int]:
+        """Unit-steps seen, per layer: time steps times batch times units."""
         return [self._steps[layer] for layer in self.layers]
 
     def activity_sparsity(self, layer: int | None = None) -> float:

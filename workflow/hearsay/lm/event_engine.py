@@ -69,22 +69,22 @@ class EventEngine:
             )
         layers, width = len(self.layer_sizes), max(hidden for _, hidden in self.layer_sizes)
         inputs = self.layer_sizes[0][0]
-        self.batch = batch
-        self._tokens_read = 0
-        self._memory = kernels.Memory(
+        widest = max(width, inputs)
+        self.batch, self._tokens_read = batch, 0
+        self._memory = memory = kernels.Memory(
             c=np.zeros((layers, batch, width), self.dtype),
             y=np.zeros((layers, batch, width), self.dtype),
-            index=np.zeros((layers, batch, width), np.int64),
-            value=np.zeros((layers, batch, width), self.dtype),
-            count=np.zeros((layers, batch), np.int64),
+            index=np.zeros((layers + 1, batch, widest), np.int64),
+            value=np.zeros((layers + 1, batch, widest), self.dtype),
+            count=np.zeros((layers + 1, batch), np.int64),
             executed=np.zeros(4, np.int64),
             events=np.zeros(layers, np.int64),
             fed=np.empty((batch, 3 * width), self.dtype),
             fed_back=np.empty((batch, 3 * width), self.dtype),
-            scaled=np.empty((batch, max(width, inputs)), self.dtype),
-            everything=np.tile(np.arange(inputs), (batch, 1)),
-            everyone=np.full(batch, inputs),
+            scaled=np.empty((batch, widest), self.dtype),
         )
+        memory.index[0, :, :inputs] = np.arange(inputs)  # word vectors have no silent units
+        memory.count[0] = inputs
 
     def step(self, token_ids: ArrayLike | Tensor) -> NDArray:
         """Read one word per sequence, and return the scores of all words to come next.
@@ -130,12 +130,13 @@ class EventEngine:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates executed since `reset`."""
         return sum(self.macs_by_part.values())
 
     @property
     def macs_by_part(self) -> dict[str, int]:
-        """`macs` of the first layer's input, of recurrence, between layers, and of the decoder."""
-        parts = ("words", "recurrent", "between", "decoder")
+        """`macs` of the first layer's input, between layers, of recurrence and of the decoder."""
+        parts = ("words", "between", "recurrent", "decoder")
         return dict(zip(parts, self._memory.executed.tolist(), strict=True))
 
     @property
@@ -155,7 +156,7 @@ class EventEngine:
         memory = self._memory
         return [
             [memory.index[k, b, : memory.count[k, b]].copy() for b in range(self.batch)]
-            for k in range(len(self.layer_sizes))
+            for k in range(1, len(self.layer_sizes) + 1)
         ]
 
     @property

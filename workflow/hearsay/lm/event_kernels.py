@@ -5,7 +5,7 @@ contiguous row. Products are memory-bound: rows go eight at a time through the a
 stays in the first cache. Every accumulator receives its rows in order, one fused multiply-add
 each, so that results depend neither on the batch nor on the number of threads.
 
-All kernels are in this one file: numba's cache does not see changes of a kernel's callees elsewhere.
+All kernels are in this one file: numba's cache would not see that a callee elsewhere has changed.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, prange
 
 # Contracting a·b + c into one instruction is the only liberty that the compiler has.
-OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model":"numpy"}
+OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 COLUMNS = 4096  # of the accumulator at a time: 16 KiB in float32
 FIRST = np.int64(0)  # a plain 0 would be a type of its own, and compile everything twice
 LEAST = 200_000  # multiply-accumulates (50 µs) that are worth waking other threads
@@ -42,20 +42,22 @@ class Weights(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What changes from token to token; B sequences."""
+    """What changes from token to token; B sequences.
+
+    Events have L + 1 levels: what the first layer reads, and what each layer has emitted. M is the
+    widest of these.
+    """
 
     c: np.ndarray  # [L, B, N] cell state
     y: np.ndarray  # [L, B, N] emitted values
-    index: np.ndarray  # int64 [L, B, N] the active units, ascending
-    value: np.ndarray  # [L, B, N] their values
-    count: np.ndarray  # int64 [L, B] how many they are
-    executed: np.ndarray  # int64 [4] multiply-accumulates: words, recurrent, between, decoder
+    index: np.ndarray  # int64 [L + 1, B, M] the active units, ascending
+    value: np.ndarray  # [L + 1, B, M] their values
+    count: np.ndarray  # int64 [L + 1, B] how many they are
+    executed: np.ndarray  # int64 [4] multiply-accumulates: words, between, recurrent, decoder
     events: np.ndarray  # int64 [L]
     fed: np.ndarray  # [B, 3N] gates' arguments from below
     fed_back: np.ndarray  # [B, 3N] gates' arguments from the layer itself
-    scaled: np.ndarray  # [B, max(N, n_0)] values of the active units times their reset gates
-    everything: np.ndarray  # int64 [B, n_0] index of a dense vector
-    everyone: np.ndarray  # int64 [B] its length n_0
+    scaled: np.ndarray  # [B, M] values of the active units times their reset gates
 
 
 # --- element-wise functions ----------------------------------------------------------------------
@@ -83,13 +85,16 @@ def expm1_single(x):
 
 @njit(**OPTIONS)
 def logistic(x, single):
+    """σ(x); `single` says that x is float32."""
+    one = np.float32(1)  # leaves both types as they are; an integer would make both float64
     if single:
-        return np.float32(1) / (np.float32(2) + expm1_single(-x))
-    return 1 / (1 + math.exp(-x))
+        return one / (one + one + expm1_single(-x))
+    return one / (one + math.exp(-x))
 
 
 @njit(**OPTIONS)
 def hyperbolic_tangent(x, single):
+    """tanh(x); likewise."""
     if single:
         e = expm1_single(np.float32(2) * x)
         return e / (e + np.float32(2))
@@ -120,14 +125,8 @@ def add_rows(sums, weights, index, value, begin, end, start, stop):
             w6, v6 = weights[index[k + 6], left:right], value[k + 6]
             w7, v7 = weights[index[k + 7], left:right], value[k + 7]
             for j in range(right - left):
-                t = s[j] + v0 * w0[j]
-                t = t + v1 * w1[j]
-                t = t + v2 * w2[j]
-                t = t + v3 * w3[j]
-                t = t + v4 * w4[j]
-                t = t + v5 * w5[j]
-                t = t + v6 * w6[j]
-                s[j] = t + v7 * w7[j]
+                t = s[j] + v0 * w0[j] + v1 * w1[j] + v2 * w2[j] + v3 * w3[j]
+                s[j] = t + v4 * w4[j] + v5 * w5[j] + v6 * w6[j] + v7 * w7[j]
             executed += 8 * (right - left)
             k += 8
         while k < end:
@@ -241,39 +240,50 @@ def emit(c, y, thresholds, index, value, units, soft_reset):
 
 
 @njit(**OPTIONS)
-def advance_layer(layer, weights, memory, paper, threads):
-    """From the arguments of the gates that come from below, in memory.fed, to the new events."""
-    units = weights.sizes[layer, 1]
-    c, y, index, value = (
-        memory.c[layer],
-        memory.y[layer],
-        memory.index[layer],
-        memory.value[layer],
+def feed(layer, tokens, weights, memory, lookup, threads):
+    """Write into memory.fed what comes from below to the gates' arguments of one layer."""
+    width = 3 * weights.sizes[layer, 1]
+    for b in range(len(tokens)):
+        word = weights.words[tokens[b]]
+        if layer > 0:
+            copy(memory.fed[b], weights.bias[layer], width)
+        elif lookup:
+            copy(memory.fed[b], word, width)
+        else:  # every value of a word vector is an event
+            copy(memory.fed[b], weights.bias[layer], width)
+            copy(memory.value[layer, b], word, weights.sizes[layer, 0])
+    if layer == 0 and lookup:
+        return
+    index, value, count = memory.index[layer], memory.value[layer], memory.count[layer]
+    memory.executed[min(layer, 1)] += add_product(
+        memory.fed, weights.inputs[layer], index, value, count, FIRST, width, threads
     )
-    count, recurrent = memory.count[layer], weights.recurrent[layer]
-    fed, fed_back = memory.fed, memory.fed_back
-    batch = len(count)
-    for b in range(batch):
-        copy(fed_back[b], weights.recurrent_bias[layer], 3 * units)
+
+
+@njit(**OPTIONS)
+def advance_layer(layer, weights, memory, paper, threads):
+    """From memory.fed and the layer's last events to its new ones."""
+    units = weights.sizes[layer, 1]
+    c, y, thresholds = memory.c[layer], memory.y[layer], weights.thresholds[layer]
+    index, value, count = memory.index[layer + 1], memory.value[layer + 1], memory.count[layer + 1]
+    fed, back, scaled = memory.fed, memory.fed_back, memory.scaled
+    recurrent = weights.recurrent[layer]
+    lanes = range(len(count))
+    for b in lanes:
+        copy(back[b], weights.recurrent_bias[layer], 3 * units)
     gates = 2 * units if paper else 3 * units
-    executed = add_product(fed_back, recurrent, index, value, count, FIRST, gates, threads)
+    executed = add_product(back, recurrent, index, value, count, FIRST, gates, threads)
     if paper:
-        for b in range(batch):
-            scale_by_reset(
-                fed[b], fed_back[b], index[b], value[b], count[b], memory.scaled[b], units
-            )
-        executed += add_product(
-            fed_back, recurrent, index, memory.scaled, count, gates, 3 * units, threads
-        )
-    memory.executed[1] += executed
-    for b in range(batch):
+        for b in lanes:
+            scale_by_reset(fed[b], back[b], index[b], value[b], count[b], scaled[b], units)
+        executed += add_product(back, recurrent, index, scaled, count, gates, 3 * units, threads)
+    memory.executed[2] += executed
+    for b in lanes:
         if paper:
-            update_paper(fed[b], fed_back[b], c[b], y[b], units)
+            update_paper(fed[b], back[b], c[b], y[b], units)
         else:
-            update_evnn(fed[b], fed_back[b], c[b], units)
-        count[b] = emit(
-            c[b], y[b], weights.thresholds[layer], index[b], value[b], units, not paper
-        )
+            update_evnn(fed[b], back[b], c[b], units)
+        count[b] = emit(c[b], y[b], thresholds, index[b], value[b], units, not paper)
         memory.events[layer] += count[b]
 
 
@@ -281,61 +291,17 @@ def advance_layer(layer, weights, memory, paper, threads):
 
 
 @njit(**OPTIONS)
-def feed_words(tokens, weights, memory, lookup, threads):
-    """Arguments of the first layer's gates: a row of the table, or a dense product."""
-    width = 3 * weights.sizes[0, 1]
-    embedding = weights.sizes[0, 0]
-    for b in range(len(tokens)):
-        if lookup:
-            copy(memory.fed[b], weights.words[tokens[b]], width)
-        else:
-            copy(memory.fed[b], weights.bias[FIRST], width)
-            copy(memory.scaled[b], weights.words[tokens[b]], embedding)
-    if not lookup:
-        memory.executed[0] += add_product(
-            memory.fed,
-            weights.inputs[0],
-            memory.everything,
-            memory.scaled,
-            memory.everyone,
-            FIRST,
-            width,
-            threads,
-        )
-
-
-@njit(**OPTIONS)
 def advance(tokens, weights, memory, logits, paper, lookup, threads):
     """Read one word per sequence, tokens [B], and write the scores of the next, logits [B, V]."""
     layers = len(weights.sizes)
-    feed_words(tokens, weights, memory, lookup, threads)
-    advance_layer(FIRST, weights, memory, paper, threads)
-    for layer in range(1, layers):
-        width = 3 * weights.sizes[layer, 1]
-        for b in range(len(tokens)):
-            copy(memory.fed[b], weights.bias[layer], width)
-        memory.executed[2] += add_product(
-            memory.fed,
-            weights.inputs[layer],
-            memory.index[layer - 1],
-            memory.value[layer - 1],
-            memory.count[layer - 1],
-            FIRST,
-            width,
-            threads,
-        )
+    for layer in range(layers):
+        feed(layer, tokens, weights, memory, lookup, threads)
         advance_layer(layer, weights, memory, paper, threads)
     for b in range(len(tokens)):
         copy(logits[b], weights.decoder_bias, logits.shape[1])
+    index, value, count = memory.index[layers], memory.value[layers], memory.count[layers]
     memory.executed[3] += add_product(
-        logits,
-        weights.decoder,
-        memory.index[layers - 1],
-        memory.value[layers - 1],
-        memory.count[layers - 1],
-        FIRST,
-        logits.shape[1],
-        threads,
+        logits, weights.decoder, index, value, count, FIRST, logits.shape[1], threads
     )
 
 

@@ -5,6 +5,7 @@ Everything here infers step by step, one token after the other, from word to log
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,7 +151,7 @@ class _DenseLayer:
         self.paper, self.units = layer.variant == "paper", layer.hidden_size
         # The paper's candidate has a product of its own: it waits for the reset gate.
         weight, ends = layer.weight_hh_l0.detach().T, (0, 2 * self.units, 3 * self.units)
-        parts = zip(ends, ends[1:], strict=False) if self.paper else [(0, 3 * self.units)]
+        parts = pairwise(ends) if self.paper else [(0, 3 * self.units)]
         self.recurrent = [_arranged(weight[:, start:stop], copied) for start, stop in parts]
         self.back_bias = None if self.paper else layer.bias_hh_l0.detach()
         self.thresholds = layer.thresholds(0).detach().numpy()

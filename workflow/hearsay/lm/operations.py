@@ -6,6 +6,7 @@ n_L rows of as many values as the vocabulary has words.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hearsay.errors import InputError
 
@@ -105,7 +106,7 @@ def _gates(cell: str) -> int:
 
 def _checked(layer_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     sizes = [(int(inputs), int(hidden)) for inputs, hidden in layer_sizes]
-    for (_, hidden), (inputs, _) in zip(sizes, sizes[1:], strict=False):
+    for (_, hidden), (inputs, _) in pairwise(sizes):
         if hidden != inputs:
             raise InputError(f"layer sizes {sizes} do not fit each other: {hidden} is not {inputs}")
     if not sizes:

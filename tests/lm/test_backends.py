@@ -1,6 +1,10 @@
 """Every backend gives the numbers and gradients of the float64 oracle."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -186,27 +190,48 @@ def test_auto_takes_the_fastest_that_is_there(monkeypatch):
     if selection.obstacle("numba", x.device) is None:
         model(x)
         assert model.backend_used == "numba"
-    monkeypatch.setattr(selection, "_installed", lambda name: False)
+    monkeypatch.setattr(selection, "_failure", lambda name: f"{name} is not installed")
     model(x)
     assert model.backend_used == "torch"
     assert selection.choose("auto", torch.device("cuda")) == "torch"
-    monkeypatch.setattr(selection, "_installed", lambda name: True)
+    monkeypatch.setattr(selection, "_failure", lambda name: None)
     assert selection.choose("auto", torch.device("cuda")) == "triton"
     assert selection.choose("auto", torch.device("meta")) == "torch"
 
 
 def test_a_backend_that_cannot_run_says_why(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    monkeypatch.setattr(selection, "_installed", lambda name: True)
+    monkeypatch.setattr(selection, "_failure", lambda name: None)
     with pytest.raises(InputError, match=r"'triton' cannot run on cpu.*CUDA GPUs only.*auto"):
         EGRU(4, 5, backend="triton")(torch.randn(3, 2, 4))
     with pytest.raises(InputError, match=r"'numba' cannot run on cuda.*CPU only"):
         selection.choose("numba", torch.device("cuda"))
-    monkeypatch.setattr(selection, "_installed", lambda name: False)
+    monkeypatch.setattr(selection, "_failure", lambda name: f"{name} is not installed")
     with pytest.raises(InputError, match="numba is not installed"):
         EGRU(4, 5, backend="numba")(torch.randn(3, 2, 4))
     with pytest.raises(InputError, match=r"'fortran': choose one of auto, reference, torch"):
         selection.choose("fortran", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ModuleNotFoundError("No module named 'numba'", name="numba"), "numba is not installed"),
+        (ImportError("Numba needs NumPy 2.4 or less"), r"cannot be imported \(Numba needs NumPy 2"),
+    ],
+)
+def test_a_package_that_cannot_be_imported_is_done_without(error, message, monkeypatch):
+    def refuse(name):
+        raise error
+
+    selection._failure.cache_clear()
+    monkeypatch.setattr(selection.importlib, "import_module", refuse)
+    try:
+        assert selection.choose("auto", torch.device("cpu")) == "torch"
+        with pytest.raises(InputError, match=message):
+            selection.choose("numba", torch.device("cpu"))
+    finally:
+        selection._failure.cache_clear()
 
 
 @pytest.mark.parametrize("backend", ["reference", "torch", "numba"])
@@ -315,6 +340,43 @@ def test_what_cannot_be_recorded_is_launched(recorded, monkeypatch):
     assert_like_oracle(model, *random_chunk(model, 20, 2))
     model(random_chunk(model, 20, 2)[0])
     assert model.backend_used == "torch"
+
+
+COMPILE = """
+import sys
+import triton
+from triton.backends.compiler import GPUTarget
+from hearsay.lm.backends import triton_kernels
+
+constants = {"BLOCK": triton_kernels.BLOCK, "width": 0.459, "height": 0.7}
+numbers = {"step", "before", "after", "batch", "hidden"}
+kernels = [f for n, f in vars(triton_kernels).items() if hasattr(f, "arg_names") and n[0] != "_"]
+for kernel in kernels:
+    types = {n: "i32" if n in numbers else "*fp32" for n in kernel.arg_names}
+    types |= {n: "constexpr" for n in constants if n in types}
+    known = {n: value for n, value in constants.items() if n in types}
+    source = triton.compiler.ASTSource(kernel, types, known)
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+    print(kernel.__name__, len(compiled.asm["cubin"]) > 0)
+"""
+
+
+def test_triton_compiles_its_kernels_without_a_gpu(tmp_path):
+    """For the H100's and H200's generation; in a process that does not interpret."""
+    pytest.importorskip("triton")
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    workflow = Path(selection.__file__).parents[3]
+    environment |= {"PYTHONPATH": str(workflow), "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 6
+    assert "False" not in done.stdout
 
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -286,10 +286,10 @@ def test_dropconnect_keeps_the_expectation(monkeypatch):
     given = masked_weights(model, monkeypatch)
     x = torch.zeros(1, 1, 1, dtype=torch.float64)
     torch.manual_seed(0)
-    for _ in range(4000):
+    for _ in range(1000):
         model(x)
     mean = torch.stack(given).mean(0)
-    deviation = model.weight_hh_l0.detach().abs() / math.sqrt(4000)  # of that mean, at p = 1/2
+    deviation = model.weight_hh_l0.detach().abs() / math.sqrt(1000)  # of that mean, at p = 1/2
     assert ((mean - model.weight_hh_l0.detach()).abs() < 5 * deviation).all()
 
 

@@ -21,17 +21,17 @@ def scores_of(demo: Path, corpus: str) -> pd.DataFrame:
 
 @pytest.mark.demo
 @pytest.mark.parametrize("corpus", CORPORA)
-def test_both_cells_learn_more_than_which_words_are_frequent(demo: Path, corpus: str) -> None:
+def test_both_cells_know_more_than_which_word_follows_which(demo: Path, corpus: str) -> None:
+    """The perplexity of word pairs, counted in the training text, is that of a bigram model."""
     values = scores_of(demo, corpus)
-    unigram = {"tales-400": 116, "tales-900": 156}[corpus]
-    assert values.loc["test_perplexity"].max() < 0.5 * unigram
-    assert values.loc["test_perplexity"].max() < 1.5 * values.loc["test_perplexity"].min()
+    bigram = {"tales-400": 19.4, "tales-900": 34.6}[corpus]
+    assert values.loc["test_perplexity"].max() < bigram
 
 
 @pytest.mark.demo
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_events_save_operations(demo: Path, corpus: str) -> None:
-    values = scores_of(demo, corpus)["egru-64"]
+    values = scores_of(demo, corpus)["egru-96"]
     assert 0.3 < values["activity_sparsity"] < 1
     assert values["effective_macs"] < 0.8 * values["dense_macs"]
     assert 0 < values["backward_sparsity"] < 1
@@ -42,7 +42,7 @@ def test_tables_and_figures_are_filled(demo: Path) -> None:
     results = demo / "results" / "demo"
     for number in (1, 2):
         table = pd.read_csv(results / f"tables/egru_table{number}.csv").to_csv()
-        assert "egru-64" in table
+        assert "egru-96" in table
         assert "58.7" in table or "69.0" in table  # published, beside
     for number in (1, 2, 3):
         assert (results / f"figures/egru_figure{number}.svg").stat().st_size > 5000
@@ -69,7 +69,7 @@ def test_another_learning_rate_of_one_run_trains_it_alone(copy, dry_run) -> None
     header = lines[1].split("\t")
     rows = [line.split("\t") for line in lines[2:]]
     header.append("threshold_mean")
-    rows = [[*row, "-3" if row[:2] == ["tales-400", "egru-64"] else ""] for row in rows]
+    rows = [[*row, "-3" if row[:2] == ["tales-400", "egru-96"] else ""] for row in rows]
     table = [lines[0], *("\t".join(row) for row in [header, *rows])]
     path.write_text("\n".join(table) + "\n", encoding="utf-8")
     jobs = dry_run(copy).jobs

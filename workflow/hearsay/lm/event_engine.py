@@ -16,6 +16,7 @@ from hearsay.errors import InputError
 from hearsay.lm import event_kernels as kernels
 from hearsay.lm.activity import ActivityCounter
 from hearsay.lm.egru import EGRU
+from hearsay.lm.event_arrays import gather_weights, zero_memory
 from hearsay.lm.language_model import LanguageModel
 
 LARGEST_BATCH = 4
@@ -56,7 +57,7 @@ class EventEngine:
         self.variant = _variant(model)
         self.threads, self.lookup = check_threads(threads), lookup
         self.layer_sizes, self.vocabulary = list(model.layer_sizes), model.vocabulary_size
-        self._weights = _gather_weights(model, self.variant, lookup)
+        self._weights = gather_weights(model, lookup=lookup)
         self.dtype = self._weights.words.dtype
         self.reset(batch)
 
@@ -67,24 +68,8 @@ class EventEngine:
                 f"batch is {batch}; the event engine takes 1 to {LARGEST_BATCH} sequences, "
                 "use the model itself for more"
             )
-        layers, width = len(self.layer_sizes), max(hidden for _, hidden in self.layer_sizes)
-        inputs = self.layer_sizes[0][0]
-        widest = max(width, inputs)
         self.batch, self._tokens_read = batch, 0
-        self._memory = memory = kernels.Memory(
-            c=np.zeros((layers, batch, width), self.dtype),
-            y=np.zeros((layers, batch, width), self.dtype),
-            index=np.zeros((layers + 1, batch, widest), np.int64),
-            value=np.zeros((layers + 1, batch, widest), self.dtype),
-            count=np.zeros((layers + 1, batch), np.int64),
-            executed=np.zeros(4, np.int64),
-            events=np.zeros(layers, np.int64),
-            fed=np.empty((batch, 3 * width), self.dtype),
-            fed_back=np.empty((batch, 3 * width), self.dtype),
-            scaled=np.empty((batch, widest), self.dtype),
-        )
-        memory.index[0, :, :inputs] = np.arange(inputs)  # word vectors have no silent units
-        memory.count[0] = inputs
+        self._memory = zero_memory(self.layer_sizes, batch, self.dtype)
 
     def step(self, token_ids: ArrayLike | Tensor) -> NDArray:
         """Read one word per sequence, and return the scores of all words to come next.
@@ -217,44 +202,3 @@ def _variant(model: LanguageModel) -> str:
     if any(not torch.isfinite(weight).all() for weight in model.parameters()):
         raise InputError("the model's weights are not all finite; use an earlier checkpoint")
     return cells[0].variant
-
-
-@torch.no_grad()
-def _gather_weights(model: LanguageModel, variant: str, lookup: bool) -> kernels.Weights:
-    """The model's weights as rows of what one unit sends, [in, out]."""
-    double = model.embedding.weight.dtype == torch.float64
-    dtype = np.float64 if double else np.float32
-
-    def array(tensor: Tensor) -> NDArray:
-        return tensor.detach().to("cpu", torch.float64 if double else torch.float32).numpy()
-
-    sizes = np.array(model.layer_sizes, np.int64)
-    layers, (widest_input, widest) = len(sizes), sizes.max(0)
-    inputs = np.empty((layers, widest_input, 3 * widest), dtype)
-    recurrent = np.empty((layers, widest, 3 * widest), dtype)
-    bias = np.zeros((layers, 3 * widest), dtype)
-    recurrent_bias = np.zeros((layers, 3 * widest), dtype)
-    thresholds = np.zeros((layers, widest), dtype)
-    for k, (layer, (below, units)) in enumerate(zip(model.layers, sizes, strict=True)):
-        inputs[k, :below, : 3 * units] = array(layer.weight_ih_l0).T
-        recurrent[k, :units, : 3 * units] = array(layer.weight_hh_l0).T
-        bias[k, : 3 * units] = array(layer.bias_l0)
-        if variant == "evnn":
-            recurrent_bias[k, : 3 * units] = array(layer.bias_hh_l0)
-        thresholds[k, :units] = array(layer.thresholds(0))
-    embedding = array(model.embedding.weight)
-    words = embedding.copy()
-    if lookup:
-        words = embedding @ inputs[0, : sizes[0, 0], : 3 * sizes[0, 1]]
-        words += bias[0, : 3 * sizes[0, 1]]
-    return kernels.Weights(
-        sizes=sizes,
-        words=words,
-        inputs=inputs,
-        recurrent=recurrent,
-        bias=bias,
-        recurrent_bias=recurrent_bias,
-        thresholds=thresholds,
-        decoder=np.array(embedding.T, dtype, order="C"),
-        decoder_bias=array(model.decoder_bias).copy(),
-    )

@@ -5,11 +5,11 @@ contiguous row. Products are memory-bound: rows go eight at a time through the a
 stays in the first cache. Every accumulator receives its rows in order, one fused multiply-add
 each, so that results depend neither on the batch nor on the number of threads.
 
-All kernels are in this one file: numba's cache would not see that a callee elsewhere has changed.
+`weights` and `memory` are those of `hearsay.lm.event_arrays`. All kernels are in this one file:
+numba's cache would not see that a callee elsewhere has changed.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -25,39 +25,6 @@ LOG2_E = 1 / math.log(2)
 LN2_HIGH = np.float32(0.693359375)  # exact in nine bits, so that a whole multiple of it is exact
 LN2_LOW = np.float32(math.log(2) - 0.693359375)
 FACTORIALS = tuple(np.float32(1 / math.factorial(k)) for k in range(8))
-
-
-class Weights(NamedTuple):
-    """A stack of L layers; arrays are padded to the widest layer, and padding is never read."""
-
-    sizes: np.ndarray  # int64 [L, 2]: inputs and units
-    words: np.ndarray  # [V, 3n_1] first layer's input product and bias, or word vectors [V, n_0]
-    inputs: np.ndarray  # [L, I, 3N]
-    recurrent: np.ndarray  # [L, N, 3N]
-    bias: np.ndarray  # [L, 3N]
-    recurrent_bias: np.ndarray  # [L, 3N]; zeros in the paper's variant
-    thresholds: np.ndarray  # [L, N]
-    decoder: np.ndarray  # [n_L, V]
-    decoder_bias: np.ndarray  # [V]
-
-
-class Memory(NamedTuple):
-    """What changes from token to token; B sequences.
-
-    Events have L + 1 levels: what the first layer reads, and what each layer has emitted. M is the
-    widest of these.
-    """
-
-    c: np.ndarray  # [L, B, N] cell state
-    y: np.ndarray  # [L, B, N] emitted values
-    index: np.ndarray  # int64 [L + 1, B, M] the active units, ascending
-    value: np.ndarray  # [L + 1, B, M] their values
-    count: np.ndarray  # int64 [L + 1, B] how many they are
-    executed: np.ndarray  # int64 [4] multiply-accumulates: words, between, recurrent, decoder
-    events: np.ndarray  # int64 [L]
-    fed: np.ndarray  # [B, 3N] gates' arguments from below
-    fed_back: np.ndarray  # [B, 3N] gates' arguments from the layer itself
-    scaled: np.ndarray  # [B, M] values of the active units times their reset gates
 
 
 # --- element-wise functions ----------------------------------------------------------------------

@@ -111,7 +111,7 @@ class GraphLoop:
 
     def forward(self, constants: Constants, chunk: Chunk) -> None:
         """As the inner loop's."""
-        with _turn:
+        with _turn, torch.cuda.device_of(chunk.gates):
             held = self._recordings("forward", constants, chunk)
             self._replayed = held is not None
             if held is None:
@@ -141,7 +141,7 @@ class GraphLoop:
         self, constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor
     ) -> Gradients:
         """As the inner loop's."""
-        with _turn:
+        with _turn, torch.cuda.device_of(chunk.gates):
             held = self._recordings("backward", constants, chunk)
             if held is None:
                 return self._inner.backward(constants, chunk, grad_y, grad_c)

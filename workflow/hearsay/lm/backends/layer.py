@@ -10,6 +10,7 @@ Shapes: T steps, B sequences, I inputs, H units. Blocks of 3H are update (varian
 reset, candidate.
 """
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -102,11 +103,11 @@ class _Layer(torch.autograd.Function):
             added = torch.cat([bias[: 2 * hidden] + bias_hh[: 2 * hidden], bias[2 * hidden :]])
             candidates = weight_hh.new_empty(kept or 1, batch, hidden)
         autocast = torch.is_autocast_enabled(device)
-        product_type = torch.get_autocast_dtype(device) if autocast else state_type
-        with torch.autocast(device, enabled=False):
+        product_type = torch.get_autocast_dtype(device) if autocast else x.dtype
+        with torch.autocast(device, enabled=False) if autocast else nullcontext():
             gates = torch.addmm(
                 added.to(product_type),
-                x.reshape(steps * batch, inputs).to(product_type if autocast else x.dtype),
+                x.reshape(steps * batch, inputs).to(product_type),
                 weight_ih.t().to(product_type),
             )
             chunk = Chunk(

@@ -5,11 +5,22 @@ views. Kernels run in one thread: a step's arrays fit the cache, and their order
 fixed. Gates are in blocks update (evnn: keep), reset, candidate.
 """
 
+from collections.abc import Callable
+
 import numba
 import numpy as np
 
-# numpy's error model: without a check for division by 0 the loops become vector instructions.
-_compiled = numba.njit(cache=True, error_model="numpy", nogil=True)
+
+def _compiled(function: Callable) -> Callable:
+    """Compile when first called, and keep that for other processes where there is a folder for it.
+
+    numpy's error model: without a check for division by 0 the loops become vector instructions.
+    """
+    options = {"error_model": "numpy", "nogil": True}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written to
+        return numba.njit(**options)(function)
 
 
 @_compiled

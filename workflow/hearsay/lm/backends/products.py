@@ -23,10 +23,12 @@ class Product:
     def __init__(self, weight: Tensor, rows: int, repeats: int) -> None:
         self._weight = weight
         self._rows = rows
-        worth = repeats > 1 and rows > 1 and weight.numel() >= SMALLEST_PACKED
-        self._packed = _packed(weight, rows) if worth else None
+        # One row alone reads the weights once, and a GPU takes them either way.
+        worth = repeats > 1 and rows > 1 and weight.device.type == "cpu"
+        large = weight.numel() >= SMALLEST_PACKED
+        self._packed = _packed(weight, rows) if worth and large else None
         self._turned = weight.t()
-        if repeats > 1 and self._packed is None:
+        if worth and self._packed is None:
             self._turned = self._turned.contiguous()
 
     def __call__(self, factor: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ def _packed(weight: Tensor, rows: int) -> Tensor | None:
     The operations are those that PyTorch's compiler uses for frozen weights; they are not part of
     its public interface, and so their absence is expected.
     """
-    if weight.dtype != torch.float32 or weight.device.type != "cpu":
+    if weight.dtype != torch.float32:
         return None
     try:
         return torch.ops.mkl._mkl_reorder_linear_weight(weight.contiguous(), rows)

@@ -1,6 +1,6 @@
 """Which backend runs a layer."""
 
-import importlib.util
+import importlib
 import os
 from collections.abc import Callable
 from functools import cache, partial
@@ -16,19 +16,24 @@ RunLayer = Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]
 
 def obstacle(name: str, device: torch.device) -> str | None:
     """None if a backend can run on a device, else the reason why it cannot."""
-    if name in ("numba", "triton") and not _installed(name):
-        return f"{name} is not installed"
     if name == "numba" and device.type != "cpu":
         return "it runs on the CPU only"
     # Triton's interpreter, for tests, runs kernels wherever tensors are.
     if name == "triton" and device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "it runs on CUDA GPUs only"
-    return None
+    return _failure(name) if name in ("numba", "triton") else None
 
 
 @cache
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+def _failure(package: str) -> str | None:
+    """Why an optional package cannot be imported, if so."""
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed"
+    except Exception as error:  # numba: a numpy newer than it knows; triton: its own libraries
+        return f"{package} cannot be imported ({str(error).splitlines()[0]})"
+    return None
 
 
 def choose(name: str, device: torch.device) -> str:

@@ -27,6 +27,13 @@ def _tanh(v):
 
 
 @triton.jit
+def _surrogate(above, width: tl.constexpr, height: tl.constexpr):
+    # Compared as well: a GPU's quotient may be rounded to below 1 outside ±ε.
+    away = tl.abs(above)
+    return tl.where(away < width, height * (1.0 - away / width), 0.0)
+
+
+@triton.jit
 def _place(step, batch, hidden, BLOCK: tl.constexpr):
     """Row of this program in [T·B, ·], its units, and which of them exist."""
     b = tl.program_id(1)
@@ -143,8 +150,7 @@ def backward_paper_cell(
     c = tl.load(carried + (row + batch) * hidden + j, there, 0.0)
     d_y = tl.load(dy + here, there, 0.0) + tl.load(grad_y + row * hidden + j, there, 0.0)
     above = c - tl.load(thresholds + j, there, 0.0)
-    # The quotient is never below 1 outside ±ε: the slope is exactly 0 there.
-    slope = height * tl.maximum(1.0 - tl.abs(above) / width, 0.0) * c
+    slope = _surrogate(above, width, height) * c
     tl.store(d_thresholds + here, tl.load(d_thresholds + here, there, 0.0) - d_y * slope, there)
     d_c = tl.load(dc + here, there, 0.0) + d_y * (slope + tl.where(above > 0, 1.0, 0.0))
     tl.store(dc + here, d_c, there)
@@ -202,7 +208,7 @@ def backward_evnn(
     threshold = tl.load(thresholds + j, there, 0.0)
     d_y = tl.load(dy + here, there, 0.0) + tl.load(grad_y + row * hidden + j, there, 0.0)
     d_c = tl.load(dc + here, there, 0.0)
-    slope = height * tl.maximum(1.0 - tl.abs(c - threshold) / width, 0.0)
+    slope = _surrogate(c - threshold, width, height)
     d_event = (d_y * c - d_c * threshold) * slope
     sums = tl.load(d_thresholds + here, there, 0.0)
     tl.store(d_thresholds + here, sums - d_event - d_c * event, there)

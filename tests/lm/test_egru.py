@@ -455,6 +455,8 @@ def test_refused_shapes():
         model(torch.zeros(0, 2, 3))
     with pytest.raises(InputError, match=r"\(4, 3\)"):
         model(torch.zeros(4, 3))
+    with pytest.raises(InputError, match=r"torch.float64 and EGRU of torch.float32; convert one"):
+        model(torch.zeros(4, 2, 3, dtype=torch.float64))
     state = model.initial_state(2, like=torch.zeros(1))
     with pytest.raises(InputError, match=r"state.c has shape \(2, 2, 5\).*\[2, 3, 5\] here"):
         model(torch.zeros(4, 3, 3), state)

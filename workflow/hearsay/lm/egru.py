@@ -154,13 +154,16 @@ class EGRU(nn.Module):
         Raises
         ------
         InputError
-            for a shape that does not fit, and for a backend that the device does not have.
+            for a shape or type that does not fit, and for a backend that the device does not have.
         """
         if x.ndim != 3 or x.shape[2] != self.input_size or not x.shape[0]:
             raise InputError(
                 f"input of shape {tuple(x.shape)}; EGRU takes [time, batch, {self.input_size}] "
                 "with at least one time step"
             )
+        own = self.weight_hh_l0.dtype
+        if x.dtype != own and not torch.is_autocast_enabled(x.device.type):
+            raise InputError(f"input is of {x.dtype} and EGRU of {own}; convert one of them")
         state = self._checked(state, x)
         name = selection.choose(self.backend, x.device)
         run, used = selection.runner(name, x.device)

@@ -103,7 +103,7 @@ class _Layer(torch.autograd.Function):
             added = torch.cat([bias[: 2 * hidden] + bias_hh[: 2 * hidden], bias[2 * hidden :]])
             candidates = weight_hh.new_empty(kept or 1, batch, hidden)
         autocast = torch.is_autocast_enabled(device)
-        product_type = torch.get_autocast_dtype(device) if autocast else x.dtype
+        product_type = torch.get_autocast_dtype(device) if autocast else state_type
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
             gates = torch.addmm(
                 added.to(product_type),

@@ -92,13 +92,12 @@ def means(runs: pd.DataFrame) -> str:
 def surroundings(runs: pd.DataFrame) -> str:
     record = runs["record"][0]
     hardware, versions = record["hardware"], record["versions"]
-    commits = sorted(
-        {r["commit"] if isinstance(r["commit"], str) else str(r["commit"]) for r in runs["record"]}
-    )
+    commits = sorted({str(each["commit"]) for each in runs["record"]})
+    finished = max(each["finished"] for each in runs["record"])
     shown = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "numba", "numpy"))
     return (
         f"{hardware['cpu']}, {hardware['cores']} cores; one thread a training, two trainings at "
-        f"once; {shown}; commit {', '.join(commits)}; finished {runs['record'].map(lambda r: r['finished']).max()}."
+        f"once; {shown}; commit {', '.join(commits)}; finished {finished}."
     )
 
 

@@ -31,6 +31,7 @@ NOT_CODE = frozenset(
     f"hearsay.{name}" for name in ("settings", "provenance", "files", "errors", "step")
 )
 
+
 def _no_code(module: str) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in NOT_CODE)
 

@@ -8,7 +8,7 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-for part in "common corpora text models brain lm spectral paper_egru paper".split():
+for part in "common common_lm corpora text models brain lm spectral paper_egru paper".split():
 
     include: f"workflow/rules/{part}.smk"
 

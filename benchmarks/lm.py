@@ -62,7 +62,7 @@ def run(script: str, task: str, *arguments: Any, threads: int) -> Any:
     told = [str(a) for a in arguments if not isinstance(a, dict)]
     if isinstance(result, dict):
         told.append(f"{result['seconds']:.4g} s" if "seconds" in result else result["not_run"])
-    print(f"  {task} {' '.join(told)}", file=sys.stderr, flush=True)
+    print(f"  {task.lstrip('-')} {' '.join(told)}", file=sys.stderr, flush=True)
     return result
 
 

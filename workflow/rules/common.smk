@@ -18,7 +18,6 @@ from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
 from hearsay.profiles import check_profile, options_of, profiles_of
-from hearsay.lm.recipes import read_experiments, select, training_part
 from hearsay.provenance import code_of
 from hearsay.step import share_with_jobs
 
@@ -49,20 +48,6 @@ wildcard_constraints:
     run="[^/]+",
     seed=r"\d+",
 
-
-def read_lm_experiments():
-    """What `lm.experiments` names: experiments by corpus and run."""
-    table = settings.lm.experiments
-    if table is None:
-        return {}
-    path = Path(table) if os.path.exists(table) else ROOT / table
-    try:
-        return select(read_experiments(path), settings.text_corpora, settings.lm.corpora)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-LM_EXPERIMENTS = read_lm_experiments()
 
 # Committed lists of a dataset's files, by which a dry run plans without network.
 MANIFESTS = [dataset.manifest for dataset in settings.fmri_datasets.values() if dataset.manifest]
@@ -203,95 +188,6 @@ def score_settings(subject):
     return dict(controls=controls_of(settings.brain, subject), **scores)
 
 
-def text_corpus_settings(corpus, kind=None):
-    """The settings of a corpus of text, which has a `kind` (url, generated) if one is given."""
-    if corpus not in settings.text_corpora:
-        known = ", ".join(settings.text_corpora) or "none"
-        raise ValueError(f"no corpus of text {corpus!r}; there are: {known}")
-    source = settings.text_corpora[corpus]
-    if kind is not None and getattr(source, kind) is None:
-        raise ValueError(f"text_corpora.{corpus} has no {kind}")
-    return source
-
-
-def text_source(corpus):
-    """Archive or folder that a corpus is read from; None for one that may not be fetched."""
-    source = text_corpus_settings(corpus)
-    if source.path is not None:
-        return source.path
-    if source.generated is not None:
-        return f"<results>/text/{corpus}"
-    return None if source.url is None else f"<resources>/text/{corpus}/archive"
-
-
-def lm_available(corpus):
-    """Whether a corpus can be had: it has a source, and not a licence alone."""
-    source = settings.text_corpora[corpus]
-    return any(given is not None for given in (source.url, source.path, source.generated))
-
-
-def lm_corpora():
-    """Corpora on which language models are trained."""
-    return [corpus for corpus in LM_EXPERIMENTS if lm_available(corpus)]
-
-
-def lm_runs(corpus):
-    """Names of the models of a corpus, in the order of the table of experiments."""
-    return list(LM_EXPERIMENTS.get(corpus, {}))
-
-
-def lm_experiment(corpus, run):
-    """One row of the table of experiments."""
-    if run not in LM_EXPERIMENTS.get(corpus, {}):
-        known = ", ".join(lm_runs(corpus)) or "none"
-        raise ValueError(f"no run {run!r} of {corpus!r} in lm.experiments; there are: {known}")
-    return LM_EXPERIMENTS[corpus][run]
-
-
-def lm_seeds(corpus, run):
-    """Seeds with which a model is trained."""
-    return list(lm_experiment(corpus, run).seeds)
-
-
-def lm_rows(corpus):
-    """The runs of a corpus and the published rows they go with, for a table."""
-    return json.dumps(
-        [
-            {"run": run, "published": experiment.published or None, "title": run}
-            for run, experiment in LM_EXPERIMENTS.get(corpus, {}).items()
-        ]
-    )
-
-
-def lm_outputs(name, *corpora):
-    """A file of every training of these corpora."""
-    return [
-        f"<results>/lm/{corpus}/{run}/{seed}/{name}"
-        for corpus in corpora
-        for run in lm_runs(corpus)
-        for seed in lm_seeds(corpus, run)
-    ]
-
-
-def lm_training_settings(corpus, run):
-    """What one training reads."""
-    return dict(
-        recipe=training_part(lm_experiment(corpus, run).recipe),
-        **settings.lm.model_dump(include={"backend", "device", "precision"}),
-    )
-
-
-def lm_memory(corpus, run):
-    """Memory of one training in MB: weights and what the optimiser keeps, a chunk's states."""
-    recipe = lm_experiment(corpus, run).recipe
-    widths = recipe.layers * recipe.hidden_size * (recipe.hidden_size + recipe.embedding_size)
-    source = settings.text_corpora[corpus]
-    words = (source.generated or source).vocabulary or source.max_vocabulary or 50_000
-    weights = 6 * widths + words * recipe.embedding_size
-    chunk = recipe.batch_size * 2 * recipe.bptt * recipe.layers * 12 * recipe.hidden_size
-    return 2000 + (7 * weights + chunk) * 4 // 10**6
-
-
 def page_items(results, tables, figures):
     """The page's items of one paper, from the names, labels and titles of what was made."""
     return [
@@ -330,13 +226,14 @@ def page_manifest(results, records):
         "items": page_items(results, EGRU_TABLES, EGRU_FIGURES),
         "records": [path for path in records if "/lm/" in path],
     }
+    others = [*brain["records"], *egru["records"]]
     capacity = {
         "id": "capacity",
         "title": "Universality and Capacity Metrics in Deep Neural Networks",
         "authors": "Martin and Mahoney, 2019",
         "text": "capacity.rst",
         "items": page_items(results, CAPACITY_TABLES, CAPACITY_FIGURES),
-        "records": [p for p in records if "/brain/" not in p and "/lm/" not in p],
+        "records": [path for path in records if path not in others],
     }
     return as_json(
         title="hearsay",

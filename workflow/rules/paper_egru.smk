@@ -1,9 +1,6 @@
 """Tables and figures of the EGRU paper: cheap steps that read scores, histories and timings."""
 
 PUBLISHED_EGRU = "resources/published/egru.csv"
-EGRU_CORPORA = dict(sorted(settings.lm.tables.items())) if LM_EXPERIMENTS else {}
-EGRU_MEASURED = [c for c in dict.fromkeys(EGRU_CORPORA.values()) if c in lm_corpora()]
-
 EGRU_TABLES = {
     f"egru_table{number}": (f"Table {number}", f"Language models on {corpus}")
     for number, corpus in EGRU_CORPORA.items()
@@ -15,44 +12,6 @@ EGRU_FIGURES = {
 }
 if not EGRU_TABLES:
     EGRU_FIGURES = {}
-
-
-def egru_scores(number):
-    """The scores that a table reads; none where its corpus cannot be had."""
-    corpus = EGRU_CORPORA.get(number)
-    return [f"<results>/lm/{corpus}/scores.csv"] if corpus in EGRU_MEASURED else []
-
-
-def egru_why(corpus):
-    """Why a corpus cannot have scores, if it cannot."""
-    return "" if corpus is None or lm_available(corpus) else "not run: licence"
-
-
-def egru_rows(number):
-    """The rows of a table, as JSON."""
-    return lm_rows(EGRU_CORPORA[number]) if number in EGRU_CORPORA else "[]"
-
-
-def egru_corpora():
-    """What figure 1 is told: every corpus once, with its table and rows."""
-    tables = {corpus: number for number, corpus in reversed(EGRU_CORPORA.items())}
-    return json.dumps(
-        [
-            dict(corpus=c, table=tables[c], rows=json.loads(lm_rows(c)), why=egru_why(c))
-            for c in dict.fromkeys(EGRU_CORPORA.values())
-        ]
-    )
-
-
-def egru_histories():
-    """Name of a panel of figure 2 and history, for every seed of every EGRU."""
-    return [
-        (f"{corpus}, {run}", f"<results>/lm/{corpus}/{run}/{seed}/history.csv")
-        for corpus in EGRU_MEASURED
-        for run in lm_runs(corpus)
-        for seed in lm_seeds(corpus, run)
-        if lm_experiment(corpus, run).recipe.cell == "egru"
-    ]
 
 
 rule egru_table1:

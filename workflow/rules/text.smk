@@ -5,18 +5,6 @@ localrules:
     fetch_text,
 
 
-def source_of_text(wildcards):
-    """What `prepare_text` reads; a corpus that cannot be had is named."""
-    source = text_source(wildcards.corpus)
-    if source is None:
-        licence = text_corpus_settings(wildcards.corpus).licence
-        raise ValueError(
-            f"text_corpora.{wildcards.corpus} is not downloaded ({licence}); with a copy at hand "
-            f"set text_corpora.{wildcards.corpus}.path to its folder or archive"
-        )
-    return source
-
-
 rule fetch_text:
     output:
         archive="<resources>/text/{corpus}/archive",

@@ -69,6 +69,7 @@ format: $(DEV_ENV)
 bench: $(RUN_ENV)
 	"$(BIN)python" benchmarks/spectral.py
 	"$(BIN)python" benchmarks/brain.py
+	"$(BIN)python" benchmarks/lm.py
 
 active-env:
 	@python -c "import snakemake, torch, hearsay" || { \

@@ -33,7 +33,7 @@ PACKAGES = ("torch", "numba", "triton", "numpy")
 GRU, LOOP = "torch.nn.GRU", "EGRU, plain autograd loop"
 
 FULL = {
-    "training": {"hidden": [512, 1350], "steps": 70, "batch": 20, "repeats": 6},
+    "training": {"hidden": [512, 1350], "steps": 70, "batch": 20, "repeats": 5},
     "inference": {"quick": False},
     "memory": {"hidden": [512, 1350], "steps": 70, "batch": 20},
 }

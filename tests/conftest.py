@@ -99,7 +99,7 @@ def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snak
     """A clone in which the whole demo has run; many tests read it, none may change it."""
     folder = tmp_path_factory.mktemp("demo") / "hearsay"
     _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
-    done = snakemake(folder, "--profile", "profiles/demo")
+    done = snakemake(folder, "--profile", "profiles/demo", timeout=3000)
     assert done.status == 0, done.text
     return folder
 

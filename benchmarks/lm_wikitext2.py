@@ -1,7 +1,7 @@
 """Write the record of `benchmarks/lm_wikitext2.yaml`: what was trained there, seed by seed.
 
 snakemake --configfile benchmarks/lm_wikitext2.yaml --cores 2 lm
-python benchmarks/lm_wikitext2.py results/lm-wikitext2 --out benchmarks/lm_wikitext2.md
+python benchmarks/lm_wikitext2.py results/lm-wikitext2 --notes NOTES --out RECORD
 """
 
 import argparse
@@ -15,14 +15,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow"))
 
 from hearsay.files import write_text
 from hearsay.metrics.scores import read_scores
+from hearsay.settings.lm import LanguageModelRecipe
 
 CORPUS = "wikitext-2"
+OWN = [
+    "learning_rate",
+    "decoder_scale",
+    "decoder_centre",
+    "decoder_map",
+    "decoder_bias_from_words",
+    "variant",
+    "pseudo_derivative_width",
+    "pseudo_derivative_height",
+    "threshold_mean",
+]
 
 
-def read_runs(folder: Path) -> pd.DataFrame:
+def read_runs(folders: list[Path]) -> pd.DataFrame:
     """A row for each training that was judged: its scores, and its record under `record`."""
     rows = []
-    for path in sorted(folder.glob(f"lm/{CORPUS}/*/*/scores.csv")):
+    found = [path for folder in folders for path in folder.glob(f"lm/{CORPUS}/*/*/scores.csv")]
+    for path in sorted(found, key=lambda path: path.parts[-3:]):
         scores = read_scores(path)
         record = json.loads(path.with_name("training.run.json").read_text(encoding="utf-8"))
         rows.append(
@@ -30,11 +43,12 @@ def read_runs(folder: Path) -> pd.DataFrame:
             | {
                 "run": scores["experiment"][0],
                 "seed": int(scores["seed"][0]),
+                "test_predictions": int(scores.set_index("metric")["n"]["test_perplexity"]),
                 "record": record,
             }
         )
     if not rows:
-        sys.exit(f"{folder}: nothing was trained there; run snakemake first (see --help)")
+        sys.exit(f"{folders[0]}: nothing was trained there; run snakemake first (see --help)")
     return pd.DataFrame(rows)
 
 
@@ -89,6 +103,30 @@ def means(runs: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def budget(runs: pd.DataFrame) -> str:
+    """What all trainings have in common, and what each run's recipe has of its own."""
+    recipes = {row["run"]: row["record"]["settings"]["recipe"] for _, row in runs.iterrows()}
+    shares = {recipe["training_share"] for recipe in recipes.values()}
+    tokens = {record["tokens"] for record in runs["record"]}
+    steps = {record["steps"] for record in runs["record"]}
+    first = next(iter(recipes.values()))
+    default = LanguageModelRecipe().model_dump()
+    own = []
+    for run, recipe in recipes.items():
+        keys = [key for key in OWN if key in recipe and recipe[key] != default[key]]
+        own.append(f"{run}: " + ", ".join(f"{key} {recipe[key]}" for key in keys))
+    return (
+        f"Preset `small` ({first['layers']} layers, {first['hidden_size']} and "
+        f"{first['embedding_size']} units, tied), {first['epochs']} pass over the first "
+        f"{', '.join(f'{100 * share:g}' for share in sorted(shares))} % of the training text "
+        f"({', '.join(f'{count:,}' for count in sorted(tokens))} predictions, "
+        f"{' or '.join(str(count) for count in sorted(steps))} steps), all 33,278 words; test "
+        f"perplexity over all {runs['test_predictions'].iloc[0]:,} predictions at batch 1. Made by "
+        f"`benchmarks/lm_wikitext2.py`.\n\n"
+        f"Keys that are not at their defaults: {'; '.join(own)}."
+    )
+
+
 def surroundings(runs: pd.DataFrame) -> str:
     record = runs["record"][0]
     hardware, versions = record["hardware"], record["versions"]
@@ -96,8 +134,8 @@ def surroundings(runs: pd.DataFrame) -> str:
     finished = max(each["finished"] for each in runs["record"])
     shown = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "numba", "numpy"))
     return (
-        f"{hardware['cpu']}, {hardware['cores']} cores; one thread a training, two trainings at "
-        f"once; {shown}; commit {', '.join(commits)}; finished {finished}."
+        f"{hardware['cpu']}, {hardware['cores']} cores; one thread a training; {shown}; commit "
+        f"{', '.join(commits)}; last training finished {finished}."
     )
 
 
@@ -107,7 +145,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "results", type=Path, help="the results folder, such as results/lm-wikitext2"
+        "results", type=Path, nargs="+", help="results folders, such as results/lm-wikitext2"
     )
     parser.add_argument("--out", type=Path, help="Markdown to write")
     parser.add_argument("--notes", type=Path, help="Markdown that is put below the tables")
@@ -116,9 +154,7 @@ def main() -> None:
     text = "\n\n".join(
         [
             "# EGRU, GRU and LSTM of equal width on WikiText-2",
-            "Preset `small` (2 layers, 256 and 128 units, tied), one pass over the training text, "
-            "33,278 words; test perplexity over all 245,568 predictions at batch 1. Made by "
-            "`benchmarks/lm_wikitext2.py`.",
+            budget(runs),
             surroundings(runs),
             table(runs),
             means(runs),

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hearsay.errors import InputError
-from hearsay.lm.backends import graphs, products, selection
-from hearsay.lm.backends.torch_loop import TorchLoop
+from hearsay.lm.backends import graphs, products, selection, torch_loop
 from hearsay.lm.egru import EGRU, EGRUState
 
 BACKENDS = ("reference", "torch", "numba", "triton")
@@ -291,7 +290,7 @@ def recorded(monkeypatch):
     loops = []
 
     def make(name, device):
-        loops.append(graphs.GraphLoop(TorchLoop(), again))
+        loops.append(graphs.GraphLoop(torch_loop.LOOP, again))
         return loops[-1]
 
     graphs.forget()

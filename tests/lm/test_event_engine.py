@@ -17,10 +17,14 @@ STEPS = 300
 BOTH = pytest.mark.parametrize("variant", ["paper", "evnn"])
 
 
-def lively_model(variant: str = "paper", dtype=torch.float64, seed: int = 0) -> LanguageModel:
+def lively_model(
+    variant: str = "paper", dtype=torch.float64, seed: int = 0, **options
+) -> LanguageModel:
     """Weights and biases large enough that units do all sorts of things."""
     torch.manual_seed(seed)
-    model = LanguageModel(WORDS, EMBEDDING, HIDDEN, 3, variant=variant, backend="reference")
+    model = LanguageModel(
+        WORDS, EMBEDDING, HIDDEN, 3, variant=variant, backend="reference", **options
+    )
     with torch.no_grad():
         model.embedding.weight.normal_()
         model.decoder_bias.normal_()
@@ -52,8 +56,11 @@ def dense_run(model: LanguageModel, tokens: torch.Tensor) -> tuple[np.ndarray, l
 @BOTH
 @pytest.mark.parametrize("batch", [1, 2, 3, 4])
 @pytest.mark.parametrize("lookup", [True, False])
-def test_logits_are_those_of_the_dense_model_in_float64(variant, batch, lookup):
-    model, tokens = lively_model(variant), words(STEPS, batch)
+@pytest.mark.parametrize(
+    "decoder", [{}, {"decoder_scale": 2.0, "decoder_centre": 0.3, "decoder_map": True}]
+)
+def test_logits_are_those_of_the_dense_model_in_float64(variant, batch, lookup, decoder):
+    model, tokens = lively_model(variant, **decoder), words(STEPS, batch)
     logits, outputs = dense_run(model, tokens)
     engine = EventEngine(model, batch=batch, lookup=lookup)
     for t, row in enumerate(tokens):

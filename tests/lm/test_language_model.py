@@ -59,6 +59,62 @@ def test_parameter_counts_of_the_papers_models(preset, words, millions):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_the_decoder_s_scale_centre_and_map_by_hand(cell):
+    plain = make(cell)
+    model = make(cell, decoder_scale=2.5, decoder_centre=0.3, decoder_map=True)
+    added = {"decoder_centre", "decoder_map"}
+    assert set(model.state_dict()) - set(plain.state_dict()) == added
+    text = tokens()
+    hidden, _ = model(text[:-1])
+    assert torch.equal(hidden, plain(text[:-1])[0])  # the layers know nothing of it
+    turn = model.decoder_map
+    assert torch.allclose(turn @ turn.t(), torch.eye(6).double(), atol=1e-6)  # to begin with
+    with torch.no_grad():
+        turn.add_(0.1 * torch.randn(6, 6))
+        model.decoder_centre.copy_(torch.linspace(-1, 1, 6))
+        model.decoder_bias.normal_()
+    placed = 2.5 * (hidden - torch.linspace(-1, 1, 6)) @ turn
+    scores = placed @ model.embedding.weight.t() + model.decoder_bias
+    torch.testing.assert_close(model.logits(hidden), scores, rtol=0, atol=1e-12)
+    wanted = functional.cross_entropy(scores.flatten(0, 1), text[1:].flatten())
+    loss, _ = model.loss(hidden, text[1:])
+    torch.testing.assert_close(loss, wanted, rtol=0, atol=1e-12)
+    weight, bias = model.sparse_decoder()
+    torch.testing.assert_close(hidden @ weight.t() + bias, scores, rtol=0, atol=1e-12)
+
+    loss.backward()
+    found = {n: w.grad.clone() for n, w in model.named_parameters()}
+    model.zero_grad()
+    placed = 2.5 * (model(text[:-1])[0] - model.decoder_centre) @ model.decoder_map
+    scores = placed @ model.embedding.weight.t() + model.decoder_bias
+    functional.cross_entropy(scores.flatten(0, 1), text[1:].flatten()).backward()
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(found[name], weight.grad, rtol=0, atol=1e-12, msg=name)
+
+
+def test_the_decoder_begins_with_the_words_frequencies():
+    model = make()
+    model.begin_with_frequencies(np.array([0, 0, 0, 2, 2, 5], dtype=np.int32))
+    shares = model.decoder_bias.detach().exp().numpy()
+    wanted = np.ones(31)  # those that are missing too
+    wanted[[0, 2]] = 3, 2
+    np.testing.assert_allclose(shares, wanted / wanted.sum(), rtol=1e-12)
+
+
+def test_the_decoder_s_scale_centre_and_map_are_kept_in_the_file(tmp_path):
+    recipe = recipe_of("small", embedding_size=6, hidden_size=10).model_dump()
+    added = {"decoder_centre", "decoder_map"}
+    assert added.isdisjoint(model_of(31, recipe).state_dict())
+    recipe |= {"decoder_scale": 2.0, "decoder_centre": 0.2, "decoder_map": True}
+    model = model_of(31, recipe)
+    save_language_model(tmp_path / "weights", model, {"recipe": recipe})
+    found, _ = load_language_model(tmp_path / "weights")
+    hidden = torch.rand(3, 2, 6)
+    assert torch.equal(found.logits(hidden), model.logits(hidden))
+    assert found.decoder_scale == 2.0
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_word_vectors_are_one_tensor_and_hear_both_ends(cell):
     model = make(cell)
     named = dict(model.named_parameters())
@@ -182,6 +238,25 @@ def test_softmax_in_blocks_is_the_whole_one(block, monkeypatch):
     torch.testing.assert_close(losses, expected.detach(), rtol=1e-12, atol=1e-12)
     for a, b in zip(ours, peer, strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-11, atol=1e-14)
+
+
+def test_scoring_computes_no_gradient_of_the_decoder(monkeypatch):
+    """A parameter requires gradients under `no_grad` too, and its gradient costs two products."""
+    asked = []
+
+    def spied(weight):
+        asked.append(weight.shape)
+        return torch.zeros_like(weight)
+
+    given = torch.randn(5, 4), torch.randn(9, 4).requires_grad_(), torch.zeros(9)
+    targets = torch.randint(0, 9, (5,))
+    wanted, _ = softmax_loss(*given, targets)
+    monkeypatch.setattr(softmax_module.torch, "zeros_like", spied)
+    with torch.no_grad():
+        found, losses = softmax_loss(*given, targets)
+    assert not asked
+    assert torch.equal(found, wanted)
+    assert not losses.requires_grad
 
 
 def test_softmax_of_huge_scores_is_finite():

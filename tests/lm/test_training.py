@@ -19,7 +19,7 @@ from hearsay.corpora.text_corpus import TokenCorpus, write_tokens
 from hearsay.errors import InputError
 from hearsay.lm import evaluate_language_model, gather_scores, stream, train_language_model
 from hearsay.lm.chunks import Chunk, streams
-from hearsay.lm.language_model import load_language_model, model_of
+from hearsay.lm.language_model import LanguageModel, load_language_model, model_of
 from hearsay.lm.recipes import recipe_of
 from hearsay.lm.stream import ChunkLoss, Stream
 from hearsay.metrics.scores import read_scores
@@ -280,6 +280,30 @@ def test_sparsities_are_of_the_whole_epoch(train):
 
 
 # --- faults --------------------------------------------------------------------------------------
+
+
+def test_a_share_of_the_text_is_its_beginning(train):
+    """The same bits as on a text that ends there; the rest is not looked at."""
+    whole = make_corpus()
+    cut = TokenCorpus(whole.train[:400], whole.valid, whole.test, whole.words)
+    a = train("share", whole, training_share=1 / 3)
+    b = train("cut", cut)
+    assert json.loads(a["record"].read_text())["tokens"] == 396  # four streams of 100, first rows
+    first, second = load_file(a["weights"]), load_file(b["weights"])
+    assert all(torch.equal(first[name], second[name]) for name in second)
+    with pytest.raises(InputError, match="6 training tokens are too few for batch_size 4"):
+        train("short", whole, training_share=0.005)
+
+
+def test_the_decoder_begins_with_the_words_that_are_trained_on(train, monkeypatch):
+    begun = []
+    monkeypatch.setattr(
+        LanguageModel, "begin_with_frequencies", lambda self, ids: begun.append(ids.copy())
+    )
+    train("without")
+    assert not begun
+    train("with", training_share=0.5, decoder_bias_from_words=True)
+    assert np.array_equal(begun, [make_corpus().train[:600]])
 
 
 def test_a_loss_that_is_not_finite_stops_by_name_and_keeps_the_last_good_checkpoint(

@@ -11,15 +11,14 @@ from hearsay.errors import InputError
 from hearsay.metrics.scores import write_scores
 from hearsay.paper import egru_table1, egru_table2
 from hearsay.paper.egru import (
-    NOT_RUN,
     PREDICTIONS,
     PUBLISHED,
     read_measurements,
-    read_paths,
     read_plans,
     read_published,
 )
 from hearsay.paper.egru_rows import NO_PERPLEXITY, OWN_ROWS, PAPER_ROWS
+from hearsay.paper.runs import NOT_RUN, read_paths
 from hearsay.paper.tables import read_table
 
 KINDS = ("csv", "markdown", "tex", "json", "run")

@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from hearsay.errors import InputError
 from hearsay.training.checkpoints import CheckpointFolder, random_states, set_random_states
-from hearsay.training.loop import Interrupted, Training, fit, start
+from hearsay.training.interruption import Interrupted
+from hearsay.training.loop import Pieces, Training, fit, start
 
 IDENTITY = {"step": "test", "model": "one", "settings": {"epochs": 3}}
 
@@ -403,6 +404,81 @@ def test_tensorboard_has_each_epoch_once_killed_or_not(tmp_path, save):
     for tag in ("loss", "learning_rate", "score"):
         assert [step for step, _ in found[tag]] == [1, 2, 3]
         assert [value for _, value in found[tag]] == pytest.approx(list(history[tag]))
+
+
+# --- batches in pieces ----------------------------------------------------------------------------
+
+
+def linear_training(pieces, **more):
+    """Full batches, or the same in pieces of different sizes; no dropout."""
+    torch.manual_seed(2)
+    net = nn.Linear(4, 2)
+    data = torch.randn(40, 4, generator=torch.Generator().manual_seed(1))
+    labels = (data.sum(1) > 0).long()
+
+    def batches(epoch, start=0):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(epoch))
+        for chosen in order.split(10)[start:]:
+            parts = chosen.split([5, 4, 1]) if pieces else [chosen]
+            yield Pieces([(data[p], labels[p]) for p in parts], weights=[len(p) for p in parts])
+
+    return Training(
+        model=net,
+        optimizer=torch.optim.SGD(net.parameters(), lr=0.5),
+        batches=batches,
+        steps_per_epoch=4,
+        loss=lambda m, b: functional.cross_entropy(m(b[0]), b[1]),
+        epochs=2,
+        **more,
+    )
+
+
+def test_pieces_are_as_good_as_the_whole_batch(tmp_path):
+    found = []
+    for pieces in (False, True):
+        training = linear_training(pieces)
+        folder = CheckpointFolder(tmp_path / str(pieces), IDENTITY)
+        history = fit(training, folder, start(7, device="cpu"))
+        found.append((weights(training), history["loss"].to_numpy()))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert np.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_in_one_piece_stops_it(tmp_path):
+    training = linear_training(True)
+    training.loss = lambda m, b: m(b[0]).sum() / (0.0 if len(b[0]) == 1 else 1.0)
+    with pytest.raises(InputError, match="epoch 1, step 1"):
+        fit(training, CheckpointFolder(tmp_path, IDENTITY), start(7, device="cpu"))
+
+
+def test_batches_from_a_step_on_are_asked_for_after_a_kill(tmp_path):
+    asked, taken = [], 0
+
+    def dying(model, batch):
+        nonlocal taken
+        taken += 1
+        if taken == 4:
+            raise Killed
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    def watched(**more):
+        training = linear_training(False, checkpoint_steps=1, **more)
+        plain = training.batches
+        training.batches_from = lambda *cursor: asked.append(cursor) or plain(*cursor)
+        return training
+
+    folder = CheckpointFolder(tmp_path / "killed", IDENTITY)
+    first = watched()
+    first.loss = dying
+    with pytest.raises(Killed):
+        fit(first, folder, start(7, device="cpu"))
+    folder.close()
+    second = watched()
+    fit(second, CheckpointFolder(tmp_path / "killed", IDENTITY), start(7, device="cpu"))
+    assert asked == [(0, 0), (0, 3), (1, 0)]
+    whole = linear_training(False)
+    fit(whole, CheckpointFolder(tmp_path / "whole", IDENTITY), start(7, device="cpu"))
+    assert torch.equal(weights(whole), weights(second))
 
 
 # --- data parallel --------------------------------------------------------------------------------

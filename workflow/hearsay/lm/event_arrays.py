@@ -71,6 +71,7 @@ def gather_weights(model: LanguageModel, *, lookup: bool) -> Weights:
             recurrent_bias[k, : 3 * units] = array(layer.bias_hh_l0)
         thresholds[k, :units] = array(layer.thresholds(0))
     embedding = array(model.embedding.weight)
+    decoder, decoder_bias = model.sparse_decoder()
     words = embedding.copy()
     if lookup:
         words = embedding @ inputs[0, : sizes[0, 0], : 3 * sizes[0, 1]]
@@ -83,8 +84,8 @@ def gather_weights(model: LanguageModel, *, lookup: bool) -> Weights:
         bias=bias,
         recurrent_bias=recurrent_bias,
         thresholds=thresholds,
-        decoder=np.array(embedding.T, dtype, order="C"),
-        decoder_bias=array(model.decoder_bias).copy(),
+        decoder=np.array(array(decoder).T, dtype, order="C"),
+        decoder_bias=array(decoder_bias).copy(),
     )
 
 

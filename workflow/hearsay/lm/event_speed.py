@@ -101,8 +101,8 @@ class DensePath:
         self.copied = copies_are_faster([w.detach() for w in _matrices(model)], batch)
         self.layers = [_DenseLayer(layer, batch, self.copied) for layer in model.layers]
         self.embedding = model.embedding.weight.detach()
-        self.decoder = _arranged(self.embedding.T, self.copied)
-        self.bias = model.decoder_bias.detach()
+        decoder, bias = model.sparse_decoder()
+        self.decoder, self.bias = _arranged(decoder.detach().T, self.copied), bias.detach()
         first = self.layers[0]
         self.table = torch.addmm(first.bias, self.embedding, first.inputs) if lookup else None
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -48,6 +49,11 @@ class LanguageModel(nn.Module):
     cell : ``"egru"``, ``"gru"`` or ``"lstm"``.
     embedding_range : word vectors start uniform in ± this; 0.1 in the public code. A plain stack of
         layers passes so little on at first that a short training needs more.
+    decoder_scale, decoder_centre : s and where m starts, of scores s·(y − m)MEᵀ + b. What the last
+        layer of EGRU says is never negative, so that without m each unit moves all words alike
+        before it tells them apart. It is learned; None leaves it out.
+    decoder_map : whether M is learned; otherwise it is left out, as if it were 1. With it a unit of
+        EGRU can stay silent while the word vectors use both signs of all their directions.
     dropconnect : of hidden-to-hidden weights, element-wise, one mask a chunk.
     dropout_words : words whose vectors are zero throughout a chunk.
     dropout_embedding, dropout_hidden, dropout_output : locked dropout of word vectors, between
@@ -59,6 +65,7 @@ class LanguageModel(nn.Module):
     embedding : [V, e], shared with the decoder.
     layers : the recurrent layers, each a module called as torch.nn.GRU.
     decoder_bias : [V].
+    decoder_centre, decoder_map : m [e] and M [e, e], or None.
     """
 
     def __init__(
@@ -70,6 +77,9 @@ class LanguageModel(nn.Module):
         *,
         cell: str = "egru",
         embedding_range: float = 0.1,
+        decoder_scale: float = 1.0,
+        decoder_centre: float | None = None,
+        decoder_map: bool = False,
         dropconnect: float = 0.0,
         dropout_words: float = 0.0,
         dropout_embedding: float = 0.0,
@@ -84,6 +94,13 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         nn.init.uniform_(self.embedding.weight, -embedding_range, embedding_range)
         self.decoder_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.decoder_scale = decoder_scale
+        self.register_parameter(
+            "decoder_centre",
+            None
+            if decoder_centre is None
+            else nn.Parameter(torch.full((embedding_size,), float(decoder_centre))),
+        )
         widths = [embedding_size, *[hidden_size] * (num_layers - 1), embedding_size]
         self.layer_sizes = list(pairwise(widths))
         self.layers = nn.ModuleList(
@@ -92,6 +109,21 @@ class LanguageModel(nn.Module):
             else DenseLayer(cell, inputs, units, dropconnect=dropconnect)
             for inputs, units in self.layer_sizes
         )
+        square = nn.Parameter(torch.empty(embedding_size, embedding_size)) if decoder_map else None
+        self.register_parameter("decoder_map", square)
+        if square is not None:
+            nn.init.orthogonal_(square)
+
+    @torch.no_grad()
+    def begin_with_frequencies(self, ids: np.ndarray) -> None:
+        """Set the decoder's bias to the logarithms of the words' shares of a text.
+
+        Otherwise frequent words are learned first, through the word vectors, by one step after
+        another in the same direction of every unit; many units of EGRU fall silent for good by it.
+        A word that the text lacks counts as one that stands there once.
+        """
+        counts = np.maximum(np.bincount(ids, minlength=self.vocabulary_size), 1)
+        self.decoder_bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
     @property
     def vocabulary_size(self) -> int:
@@ -130,11 +162,31 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of all words, [..., V], from hidden [..., e]."""
-        return nn.functional.linear(hidden, self.embedding.weight, self.decoder_bias)
+        return nn.functional.linear(self._placed(hidden), self.embedding.weight, self.decoder_bias)
+
+    def _placed(self, hidden: Tensor) -> Tensor:
+        """s·(y − m)M, without a copy where that is y."""
+        if self.decoder_centre is not None:
+            hidden = hidden - self.decoder_centre
+        if self.decoder_map is not None:
+            hidden = hidden @ self.decoder_map
+        return hidden if self.decoder_scale == 1 else self.decoder_scale * hidden
+
+    def sparse_decoder(self) -> tuple[Tensor, Tensor]:
+        """[V, e] and [V]: weights and bias that give `logits` from outputs as they are.
+
+        s·(y − m)MEᵀ + b = y(sEMᵀ)ᵀ + (b − sEMᵀm): a silent unit costs nothing all the same.
+        """
+        weight, bias = self.decoder_scale * self.embedding.weight, self.decoder_bias
+        if self.decoder_map is not None:
+            weight = weight @ self.decoder_map.t()
+        if self.decoder_centre is not None:
+            bias = bias - weight @ self.decoder_centre
+        return weight, bias
 
     def loss(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mean negative log likelihood in nats of targets [T, B], and that of each, [T·B]."""
-        flat = hidden.reshape(-1, hidden.shape[-1])
+        flat = self._placed(hidden).reshape(-1, hidden.shape[-1])
         return softmax_loss(flat, self.embedding.weight, self.decoder_bias, targets.reshape(-1))
 
 
@@ -149,6 +201,9 @@ MODEL_KEYS = {
     "layers": "num_layers",
     "cell": "cell",
     "embedding_range": "embedding_range",
+    "decoder_scale": "decoder_scale",
+    "decoder_centre": "decoder_centre",
+    "decoder_map": "decoder_map",
     "dropconnect": "dropconnect",
     "dropout_words": "dropout_words",
     "dropout_embedding": "dropout_embedding",

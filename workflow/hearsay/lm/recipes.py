@@ -3,15 +3,13 @@
 Light: imports neither torch nor numpy.
 """
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from hearsay.errors import InputError
+from hearsay.experiments import check_name, read_rows, recipe_of_row, seeds_of
 from hearsay.lm.keys import EGRU_KEYS
 from hearsay.settings.lm import LanguageModelRecipe
 
@@ -196,24 +194,10 @@ def read_experiments(path: Path | str) -> list[Experiment]:
     InputError
         naming file, line and column.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: table of experiments: {error}") from None
-    kept = [(k, line) for k, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
-    if not kept:
-        raise InputError(f"{path}: no experiments; its first line names the columns")
-    header = kept[0][1].split("\t")
     known = [*COLUMNS, *LanguageModelRecipe.model_fields]
-    wrong = [name for name in header if name not in known]
-    missing = [name for name in ("corpus", "run", "preset", "seeds") if name not in header]
-    if wrong or missing or len(set(header)) < len(header):
-        raise InputError(
-            f"{path}, line {kept[0][0]}: unknown columns: {', '.join(wrong) or 'none'}; missing: "
-            f"{', '.join(missing) or 'none'}; there are: {', '.join(known)}"
-        )
+    required = ("corpus", "run", "preset", "seeds")
     found = [
-        _experiment(f"{path}, line {number}", row) for number, row in _rows(kept[1:], header, path)
+        _experiment(where, row) for where, row in read_rows(path, known=known, required=required)
     ]
     names = [(e.corpus, e.run) for e in found]
     for name in names:
@@ -250,40 +234,14 @@ def select(
     return {corpus: runs for corpus, runs in found.items() if chosen is None or corpus in chosen}
 
 
-def _rows(
-    lines: Iterable[tuple[int, str]], header: list[str], path: Path | str
-) -> Iterable[tuple[int, dict[str, str]]]:
-    for number, line in lines:
-        cells = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
-        if len(cells) > len(header):
-            raise InputError(
-                f"{path}, line {number}: {len(cells)} cells, but {len(header)} columns"
-            )
-        cells += [""] * (len(header) - len(cells))
-        yield number, dict(zip(header, (cell.strip() for cell in cells), strict=True))
-
-
 def _experiment(where: str, row: dict[str, str]) -> Experiment:
     keys = {k: v for k, v in row.items() if k not in COLUMNS and v}
-    try:
-        seeds = tuple(int(seed) for seed in row["seeds"].split(","))
-        recipe = recipe_of(row["preset"], **keys)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{where}: {first['loc'][0]} = {first['input']!r}: {first['msg'].lower()}"
-        ) from None
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    except ValueError:
-        raise InputError(
-            f"{where}: seeds = {row['seeds']!r}: whole numbers with commas between, such as 0,1,2"
-        ) from None
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise InputError(f"{where}: seeds = {row['seeds']!r}: none below zero, and none twice")
+    if row["preset"] not in PRESETS:
+        raise InputError(f"{where}: no preset {row['preset']!r}; there are: {', '.join(PRESETS)}")
+    recipe = recipe_of_row(where, LanguageModelRecipe, PRESETS[row["preset"]] | keys)
+    seeds = seeds_of(where, row["seeds"])
     for key in ("corpus", "run"):
-        if not row[key] or "/" in row[key] or row[key].startswith("."):
-            raise InputError(f"{where}: {key} = {row[key]!r}: not a name; it becomes a folder's")
+        check_name(where, key, row[key])
     return Experiment(
         row["corpus"], row["run"], row["preset"], seeds, row.get("published", ""), recipe
     )

@@ -7,13 +7,12 @@ some ten times. Here a block of rows is finished, gradients included, while it l
 import torch
 from torch import Tensor
 
-BLOCK_BYTES = 24 * 2**20  # of logits at once
+BLOCK_BYTES = 8 * 2**20  # of logits at once
 
 
 class _SoftmaxLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, targets):  # type: ignore[no-untyped-def]
-        wanted = any(ctx.needs_input_grad)
+    def forward(ctx, hidden, weight, bias, targets, wanted):  # type: ignore[no-untyped-def]
         rows = max(1, BLOCK_BYTES // (weight.shape[0] * weight.element_size()))
         count = len(hidden)
         losses = hidden.new_empty(count)
@@ -41,7 +40,7 @@ class _SoftmaxLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad, _):  # type: ignore[no-untyped-def]
-        return (*(None if g is None else g * grad for g in ctx.saved_tensors), None)
+        return (*(None if g is None else g * grad for g in ctx.saved_tensors), None, None)
 
 
 def softmax_loss(
@@ -55,4 +54,6 @@ def softmax_loss(
     weight, bias : of the decoder, [V, e] and [V].
     targets : [N], int64.
     """
-    return _SoftmaxLoss.apply(hidden, weight, bias, targets)
+    # Asked here: the function would hear of weights that require gradients under `no_grad` too.
+    wanted = torch.is_grad_enabled() and any(x.requires_grad for x in (hidden, weight, bias))
+    return _SoftmaxLoss.apply(hidden, weight, bias, targets, wanted)

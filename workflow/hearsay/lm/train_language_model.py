@@ -10,6 +10,7 @@ import typer
 from torch import nn
 
 from hearsay.corpora.text_corpus import read_tokens
+from hearsay.errors import InputError
 from hearsay.lm.chunks import epoch_batches, negative_log_likelihood, perplexity, streams
 from hearsay.lm.egru import EGRU
 from hearsay.lm.language_model import LanguageModel, model_of, save_language_model
@@ -55,6 +56,9 @@ def main(
     )
     fabric = start(seed, device=options["device"], precision=options["precision"])
     model = model_of(len(text.words), recipe, backend=options["backend"])
+    used_tokens = int(recipe["training_share"] * len(text.train))
+    if recipe["decoder_bias_from_words"]:
+        model.begin_with_frequencies(text.train[:used_tokens])
     folder = CheckpointFolder(
         checkpoints,
         {
@@ -69,7 +73,12 @@ def main(
         },
     )
 
-    rows = streams(text.train, recipe["batch_size"])
+    rows = streams(text.train[:used_tokens], recipe["batch_size"])
+    if len(rows) < 2:
+        raise InputError(
+            f"{tokens}: {used_tokens} training tokens are too few for batch_size "
+            f"{recipe['batch_size']}; give each stream at least 2"
+        )
     stream = Stream(model.to(fabric.device), recipe, len(rows))
     model.count_into(stream.counter)
     chunked = {"variable": recipe["bptt_variable"], "seed": seed}
@@ -123,6 +132,7 @@ def main(
         backend=used,
         epochs=len(trained),
         steps=stream.step,
+        tokens=rows[1:].numel(),
         training_seconds=stream.seconds,
         tokens_per_second=stream.step and len(trained) * rows[1:].numel() / stream.seconds,
         parameters=sum(weight.numel() for weight in model.parameters()),

@@ -5,25 +5,14 @@ own values and told apart. What does not hold is said not to. Where an EGRU stan
 paper, the verdicts are over it, and not over variants of its width.
 """
 
-from dataclasses import dataclass
-
 import pandas as pd
 
+from hearsay.paper.claims import Case, verdict
 from hearsay.paper.egru import MILLION, Measured, comparable, millions
 from hearsay.paper.egru_rows import Entry
 
 COMPETITIVE = 1.05  # the paper's own EGRU is within it of AWD-LSTM on both corpora
 SPARSE = 80.0  # percent; the paper's EGRUs are above it on both corpora
-MOST_TOLD = 4  # cases named in a sentence
-UNCHECKED = "cannot be checked in this configuration"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that a claim says: whether it holds, and the numbers."""
-
-    holds: bool
-    facts: str
 
 
 def claims_text(number: str, entries: list[Entry]) -> str:
@@ -71,26 +60,6 @@ def judged(runs: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     own = [entry for entry in egrus if entry.published is None]
     variants = [entry for entry in own if _size(entry, "hidden_size") in widths]
     return [entry for entry in runs if entry not in variants], variants
-
-
-def verdict(claim: str, cases: list[Case], paper: list[Case] | None = None) -> str:
-    """A claim, for how many cases it holds, the numbers, and how the paper's own values stand."""
-    told = f"{claim}: {UNCHECKED}."
-    if cases:
-        held = sum(case.holds for case in cases)
-        outcome = "holds" if held == len(cases) else "does not hold here"
-        if 0 < held < len(cases):
-            outcome = f"holds for {held} of {len(cases)} only"
-        # Those against the claim come first, so that none is lost where not all are named.
-        ordered = sorted(cases, key=lambda case: case.holds)
-        facts = [case.facts for case in ordered[:MOST_TOLD]]
-        if more := len(cases) - len(facts):
-            facts.append(f"and {more} more")
-        told = f"{claim}: {outcome} ({'; '.join(facts)})."
-    if paper:
-        told += f" In the paper's values: {sum(c.holds for c in paper)} of {len(paper)} "
-        told += f"({'; '.join(case.facts for case in paper)})."
-    return told
 
 
 def equal_width(runs: list[Entry], model: str) -> list[Case]:

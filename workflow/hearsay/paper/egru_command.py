@@ -10,14 +10,13 @@ from hearsay.errors import InputError
 from hearsay.paper.egru import (
     CORPORA,
     PUBLISHED,
-    check_published,
     read_measurements,
     read_plans,
     read_published,
-    settings_of,
 )
 from hearsay.paper.egru_claims import claims_text
 from hearsay.paper.egru_rows import build_table, entries_of
+from hearsay.paper.runs import check_published, settings_of
 from hearsay.paper.tables import write_table
 from hearsay.provenance import Run
 
@@ -48,7 +47,7 @@ def table_command(step: str, number: str) -> Callable[..., None]:
         plans = read_plans(rows)
         values = read_published(published)
         of_table = values[values["table"] == number]
-        check_published(plans, of_table)
+        check_published(plans, list(of_table["row"]))
         measured = read_measurements(scores, corpus, plans) if scores else {}
         record = Run(
             step,

@@ -20,15 +20,13 @@ from hearsay.paper.egru import (
     PREDICTIONS,
     PUBLISHED,
     Measured,
-    RowPlan,
-    check_published,
     comparable,
     millions,
-    plans_of,
+    plans_of_corpus,
     read_measurements,
-    read_paths,
     read_published,
 )
+from hearsay.paper.runs import RowPlan, check_published, read_paths
 from hearsay.paper.style import (
     MUTED,
     PointNames,
@@ -189,7 +187,7 @@ def read_corpora(text: str) -> list[Corpus]:
     """Read ``[{"corpus": …, "table": "1", "rows": […], "why": …}, …]``, in order."""
     try:
         found = [
-            Corpus(**{**entry, "rows": plans_of(entry["rows"], "--corpora")})
+            Corpus(**{**entry, "rows": plans_of_corpus(entry["rows"], "--corpora")})
             for entry in json.loads(text)
         ]
     except (ValueError, TypeError, KeyError) as error:
@@ -206,7 +204,8 @@ def read_corpora(text: str) -> list[Corpus]:
 
 def panel_of(corpus: Corpus, scores: Path | None, published: pd.DataFrame) -> Panel:
     """The panel of a corpus; published values stand only beside scores on the paper's own text."""
-    check_published(corpus.rows, published[published["table"] == corpus.table], "--corpora")
+    known = published[published["table"] == corpus.table]["row"]
+    check_published(corpus.rows, list(known), "--corpora")
     measured = read_measurements(scores, corpus.corpus, corpus.rows) if scores else {}
     named = [
         (p, measured[p.run]) for p in corpus.rows if p.run in measured and measured[p.run].seeds

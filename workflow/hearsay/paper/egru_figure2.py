@@ -10,8 +10,10 @@ import typer
 from matplotlib.axes import Axes
 
 from hearsay.errors import InputError
+from hearsay.paper import histories as curves
 from hearsay.paper.command import run_command
-from hearsay.paper.egru import read_paths
+from hearsay.paper.histories import Histories
+from hearsay.paper.runs import read_paths
 from hearsay.paper.style import FAINT, MUTED, figure_style, headline, look, panels, save_figure
 from hearsay.provenance import Run
 
@@ -20,24 +22,13 @@ QUANTITIES = {"activity_sparsity": ("activity", "-"), "backward_sparsity": ("bac
 SIZE = (3.6, 3.1)  # inches a panel
 MOST_COLUMNS = 3
 
-Histories = list[pd.DataFrame]  # of one run, one a seed
-
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Read ``history.csv``: one row an epoch, indexed by it; numbers may be NaN."""
-    try:
-        frame = pd.read_csv(path)
-        if "epoch" not in frame or frame.empty:
-            raise InputError(f"{path}: not a training history: it has no epochs")
-        columns = ["epoch", *(name for name in frame if "_sparsity" in str(name))]
-        frame = frame[columns].apply(pd.to_numeric).astype(float).set_index("epoch")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a training history: {error}") from None
-    if frame.index.has_duplicates or frame.index.hasnans:
-        raise InputError(f"{path}: an epoch comes twice or has no number")
+    """Read the sparsities of ``history.csv``: one row an epoch, indexed by it; some may be NaN."""
+    frame = curves.read_history(path, lambda name: "_sparsity" in name)
     if ((frame < 0) | (frame > 1)).any(axis=None):
         raise InputError(f"{path}: a sparsity is a fraction from 0 to 1")
-    return frame.sort_index()
+    return frame
 
 
 def layers_of(histories: Histories, quantity: str) -> list[str]:
@@ -51,11 +42,7 @@ def layers_of(histories: Histories, quantity: str) -> list[str]:
 
 def over_seeds(histories: Histories, column: str) -> pd.DataFrame:
     """Percent by epoch: columns mean, low, high over the seeds that have the epoch."""
-    wide = pd.concat([frame[column] for frame in histories if column in frame], axis=1)
-    wide = 100 * wide.dropna(how="all").sort_index()
-    return pd.DataFrame(
-        {"mean": wide.mean(axis=1), "low": wide.min(axis=1), "high": wide.max(axis=1)}
-    )
+    return 100 * curves.over_seeds(histories, column)
 
 
 def draw_run(axes: Axes, name: str, histories: Histories) -> None:

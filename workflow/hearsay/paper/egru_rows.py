@@ -10,13 +10,12 @@ import pandas as pd
 from hearsay.paper.egru import (
     CORPORA,
     MILLION,
-    NOT_RUN,
     PREDICTIONS,
     SECOND_HAND,
     Measured,
-    RowPlan,
     comparable,
 )
+from hearsay.paper.runs import NOT_RUN, RowPlan
 from hearsay.paper.tables import Column, Row, Table, is_missing
 
 PAPER_ROWS = "Models of the paper"

@@ -25,6 +25,24 @@ class LanguageModelRecipe(Closed):
     embedding_range: float = Field(
         0.1, gt=0, description="word vectors start uniform within plus and minus this"
     )
+    decoder_scale: float = Field(
+        1.0, gt=0, description="factor of the last layer's outputs on their way to the decoder"
+    )
+    decoder_centre: float | None = Field(
+        None,
+        description="with it a learned vector, which starts at this everywhere, is subtracted from "
+        "the last layer's outputs before the decoder; EGRU's are never negative",
+    )
+    decoder_map: bool = Field(
+        False,
+        description="a learned square matrix stands between the last layer and the decoder; one "
+        "with it when the model is used",
+    )
+    decoder_bias_from_words: bool = Field(
+        False,
+        description="the decoder's bias starts at the logarithm of how often each word stands in "
+        "the training text, instead of at 0",
+    )
     layers: int = Field(3, ge=1, description="stacked recurrent layers")
     pseudo_derivative_width: float = Field(0.46, gt=0, description="ε of the surrogate gradient")
     pseudo_derivative_height: float = Field(0.7, gt=0, description="λ of the surrogate gradient")
@@ -65,6 +83,9 @@ class LanguageModelRecipe(Closed):
         0.1, ge=0, le=1, description="last learning rate, as a share of the first"
     )
     warmup_steps: int = Field(0, ge=0, description="steps with a rising rate")
+    training_share: float = Field(
+        1.0, gt=0, le=1, description="share of the training tokens, from the first on, that is used"
+    )
     epochs: int = Field(1, ge=1, description="passes over the training tokens")
     patience: int | None = Field(
         None, ge=1, description="epochs without a better validation perplexity before the end"

@@ -1,5 +1,6 @@
 """Checkpoints that survive a kill at any moment and are refused by anyone else's run."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -51,6 +52,16 @@ class CheckpointFolder:
             raise InputError(
                 f"{self.path.parent}: another process is training here; wait for it or stop it"
             ) from None
+
+    def others(self) -> list[dict[str, Any]]:
+        """Identities of other runs whose checkpoints lie in the same place."""
+        found = []
+        for path in sorted(self.root.glob("*/checkpoint.pt")):
+            if path != self.path:
+                with contextlib.suppress(Exception):  # a broken file is nobody's
+                    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                    found.append(state["identity"])
+        return found
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write `state` (tensors, numbers, text, and lists or dictionaries of them) atomically."""

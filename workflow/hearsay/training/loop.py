@@ -4,36 +4,41 @@ Killed at any moment and started again, `fit` continues from the last checkpoint
 the same number of threads, ends with the same bits as an uninterrupted run.
 """
 
+import itertools
 import math
-import signal
 import sys
-import types
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 import torch
-from lightning.fabric import Fabric, seed_everything
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning_fabric import Fabric, seed_everything
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 from tqdm import tqdm
 
 from hearsay.errors import InputError
 from hearsay.files import whole_file
-from hearsay.training.checkpoints import CheckpointFolder, random_states, set_random_states
+from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.interruption import Interrupted, stop_flag
+from hearsay.training.progress import Cursor, restore, save, trained_state
 
 Batch = Any
 
 
-class Interrupted(SystemExit):
-    """SIGTERM came; the state is saved. Exits with 143, so that Snakemake retries the job."""
+class Pieces(list):
+    """A batch that goes through the network in pieces, whose gradients add up.
 
-    def __init__(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
-        super().__init__(143)
+    The loss of the whole is the mean of those of the pieces by `weights`, such as their numbers of
+    examples.
+    """
+
+    def __init__(self, pieces: Sequence[Batch], *, weights: Sequence[float]) -> None:
+        super().__init__(pieces)
+        self.shares = [weight / sum(weights) for weight in weights]
 
 
 class Carried(Protocol):
@@ -57,7 +62,10 @@ class Training:
     model : the module; its parameters with ``requires_grad`` are trained.
     optimizer, schedule : torch's; the schedule (if any) advances once a step.
     batches : ``batches(epoch)`` gives that epoch's batches, the same ones in the same order
-        whenever it is asked (draw the order from a generator seeded with the epoch).
+        whenever it is asked (draw the order from a generator seeded with the epoch). A batch may be
+        `Pieces`.
+    batches_from : ``batches_from(epoch, step)`` gives them from a step on, where that is cheaper
+        than to pass over those before it.
     steps_per_epoch : how many batches that is; about, where epochs differ.
     loss : ``loss(model, batch)`` gives the scalar to minimise.
     evaluate : ``evaluate(model)`` gives validation metrics after each epoch, if wanted.
@@ -95,24 +103,7 @@ class Training:
     before_step: Callable[[Batch, torch.optim.Optimizer], None] | None = None
     after_step: Callable[[], None] | None = None
     evaluated: Callable[[], AbstractContextManager[None]] = nullcontext
-
-
-@dataclass
-class _Cursor:
-    """Where the training stands: the next step to take, and what has been seen so far."""
-
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: float = math.inf
-    best_epoch: int = 0
-
-    def over(self, training: Training) -> bool:
-        """Whether all epochs are done, or patience is at its end."""
-        waited = self.epoch - self.best_epoch
-        impatient = training.monitor is not None and training.patience is not None
-        return self.epoch >= training.epochs or (impatient and waited >= training.patience)
+    batches_from: Callable[[int, int], Iterator[Batch]] | None = None
 
 
 def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: int = 1) -> Fabric:
@@ -171,7 +162,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
         on SIGTERM, after saving.
     """
     model, optimizer = fabric.setup(training.model, training.optimizer)
-    cursor, best = _restore(training, folder)
+    cursor, best = restore(training, folder)
     writer = _tensorboard(training, cursor) if fabric.is_global_zero else None
     total = training.epochs * training.steps_per_epoch
     done = cursor.epoch * training.steps_per_epoch + cursor.step
@@ -184,19 +175,15 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
         file=sys.stderr,
         disable=not fabric.is_global_zero,
     )
-    with bar, _stop_flag(fabric) as stopped:
+    with bar, stop_flag(fabric) as stopped:
         while not cursor.over(training):
             model.train()
-            for number, batch in enumerate(training.batches(cursor.epoch)):
-                if number < cursor.step:
-                    continue
+            for batch in _remaining(training, cursor):
                 if training.before_step is not None:
                     training.before_step(batch, optimizer)
-                loss = training.loss(model, fabric.to_device(batch))
-                value = loss.item()
+                value = _backward(training, model, batch, fabric)
                 if not math.isfinite(value):
                     raise InputError(_diverged(f"loss is {value}", cursor, optimizer, folder))
-                fabric.backward(loss)
                 if training.clip_norm is not None:
                     norm = fabric.clip_gradients(
                         model, optimizer, max_norm=training.clip_norm, error_if_nonfinite=False
@@ -217,7 +204,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                 every = training.checkpoint_steps
                 stop = stopped()
                 if stop or (every and cursor.step % every == 0):
-                    _save(training, folder, cursor, best, fabric)
+                    save(training, folder, cursor, best, fabric)
                 if stop:
                     raise Interrupted(
                         f"SIGTERM: saved at epoch {cursor.epoch + 1}, step {cursor.step}, "
@@ -228,13 +215,14 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                 if training.monitor is not None and row[training.monitor] < cursor.best:
                     cursor.best, cursor.best_epoch = row[training.monitor], cursor.epoch
                     best = {
-                        name: tensor.clone() for name, tensor in _trained(training.model).items()
+                        name: tensor.clone()
+                        for name, tensor in trained_state(training.model).items()
                     }
             if writer is not None:
                 for name, value in row.items():
                     writer.add_scalar(name, value, cursor.epoch)
                 writer.flush()
-            _save(training, folder, cursor, best, fabric)
+            save(training, folder, cursor, best, fabric)
     if best:
         training.model.load_state_dict(best, strict=False)
     return pd.DataFrame(cursor.history)
@@ -246,8 +234,32 @@ def write_history(history: pd.DataFrame, path: Path | str) -> None:
         history.to_csv(temporary, index=False)
 
 
+def _remaining(training: Training, cursor: Cursor) -> Iterator[Batch]:
+    """The batches of the epoch that are still to come."""
+    if training.batches_from is not None:
+        return iter(training.batches_from(cursor.epoch, cursor.step))
+    return itertools.islice(training.batches(cursor.epoch), cursor.step, None)
+
+
+def _backward(training: Training, model: nn.Module, batch: Batch, fabric: Fabric) -> float:
+    """Loss of a batch; its gradients are added up unless it is not finite."""
+    pieces = batch if isinstance(batch, Pieces) else Pieces([batch], weights=[1.0])
+    total = 0.0
+    for number, (piece, share) in enumerate(zip(pieces, pieces.shares, strict=True), 1):
+        # Processes exchange gradients once a step, with the last piece.
+        alone = fabric.world_size == 1 or number == len(pieces)
+        with nullcontext() if alone else fabric.no_backward_sync(model):
+            loss = training.loss(model, fabric.to_device(piece))
+            value = loss.item()
+            if not math.isfinite(value):
+                return value
+            fabric.backward(loss if len(pieces) == 1 else loss * share)
+        total += value * share
+    return total
+
+
 def _end_epoch(
-    training: Training, model: nn.Module, optimizer: torch.optim.Optimizer, cursor: _Cursor
+    training: Training, model: nn.Module, optimizer: torch.optim.Optimizer, cursor: Cursor
 ) -> dict[str, float]:
     row: dict[str, float] = {
         "epoch": cursor.epoch + 1,
@@ -263,63 +275,7 @@ def _end_epoch(
     return row
 
 
-def _trained(model: nn.Module) -> dict[str, torch.Tensor]:
-    """What training changes: all of the state but parameters that are frozen."""
-    weights = model.named_parameters(remove_duplicate=False)  # tied ones under both names
-    frozen = {name for name, weight in weights if not weight.requires_grad}
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
-
-
-def _save(
-    training: Training,
-    folder: CheckpointFolder,
-    cursor: _Cursor,
-    best: Mapping[str, torch.Tensor],
-    fabric: Fabric,
-) -> None:
-    if fabric.is_global_zero:
-        folder.save(
-            {
-                "model": _trained(training.model),
-                "best": dict(best),
-                "optimizer": training.optimizer.state_dict(),
-                "schedule": training.schedule.state_dict() if training.schedule else {},
-                "random": random_states(),
-                "carried": training.carried.state_dict() if training.carried else {},
-                "cursor": vars(cursor),
-            }
-        )
-    fabric.barrier()
-
-
-def _restore(
-    training: Training, folder: CheckpointFolder
-) -> tuple[_Cursor, dict[str, torch.Tensor]]:
-    state = folder.load()
-    if state is None:
-        return _Cursor(), {}
-    missing = set(_trained(training.model)) - set(state["model"])
-    unexpected = training.model.load_state_dict(state["model"], strict=False).unexpected_keys
-    if missing or unexpected:
-        raise InputError(
-            f"{folder.path}: its weights are another network's "
-            f"({', '.join(sorted([*missing, *unexpected])[:3])}); remove it to start afresh"
-        )
-    training.optimizer.load_state_dict(state["optimizer"])
-    if training.schedule is not None:
-        training.schedule.load_state_dict(state["schedule"])
-    set_random_states(state["random"])
-    if training.carried is not None:
-        training.carried.load_state_dict(state["carried"])
-    cursor = _Cursor(**state["cursor"])
-    print(
-        f"going on from {folder.path}, epoch {cursor.epoch + 1}, step {cursor.step}",
-        file=sys.stderr,
-    )
-    return cursor, state["best"]
-
-
-def _tensorboard(training: Training, cursor: _Cursor) -> Any:
+def _tensorboard(training: Training, cursor: Cursor) -> Any:
     """TensorBoard's writer; after a kill the epochs that are trained again replace the old ones."""
     if training.tensorboard is None:
         return None
@@ -329,7 +285,7 @@ def _tensorboard(training: Training, cursor: _Cursor) -> Any:
 
 
 def _diverged(
-    fault: str, cursor: _Cursor, optimizer: torch.optim.Optimizer, folder: CheckpointFolder
+    fault: str, cursor: Cursor, optimizer: torch.optim.Optimizer, folder: CheckpointFolder
 ) -> str:
     rate = optimizer.param_groups[0]["lr"]
     kept = f"; the last good checkpoint is {folder.path}" if folder.path.is_file() else ""
@@ -337,27 +293,3 @@ def _diverged(
         f"the {fault} at epoch {cursor.epoch + 1}, step {cursor.step + 1}, "
         f"learning rate {rate:g}{kept}; try a smaller learning rate"
     )
-
-
-@contextmanager
-def _stop_flag(fabric: Fabric) -> Iterator[Callable[[], bool]]:
-    """A function that tells whether SIGTERM has come; the step under way is finished first.
-
-    With several processes it is true for all as soon as it is for one.
-    """
-    came = False
-
-    def note(signum: int, frame: types.FrameType | None) -> None:
-        nonlocal came
-        came = True
-
-    def stopped() -> bool:
-        if fabric.world_size == 1:
-            return came
-        return bool(fabric.all_reduce(torch.tensor(float(came)), reduce_op="sum") > 0)
-
-    before = signal.signal(signal.SIGTERM, note)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,9 @@ Shapes: T steps, B sequences, I inputs, H units. Blocks of 3H are update (varian
 reset, candidate.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -74,6 +76,34 @@ class Loop(Protocol):
 
         Leaves the chunk as it is: a graph may be gone through twice.
         """
+
+
+@dataclass(frozen=True)
+class VariantLoop:
+    """`Loop` of one function each way and variant.
+
+    Forward functions fill a chunk: Eq. 3–5 (paper), or the public code's form of them (evnn).
+    Backward functions are their derivatives, with the surrogate's slope for that of the step
+    function.
+    """
+
+    name: str
+    forward_paper: Callable[[Chunk], None]
+    forward_evnn: Callable[[Chunk], None]
+    backward_paper: Callable[[Constants, Chunk, Tensor, Tensor], Gradients]
+    backward_evnn: Callable[[Constants, Chunk, Tensor, Tensor], Gradients]
+
+    def forward(self, constants: Constants, chunk: Chunk) -> None:
+        """As in `Loop`."""
+        run = self.forward_paper if constants.variant == "paper" else self.forward_evnn
+        run(chunk)
+
+    def backward(
+        self, constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor
+    ) -> Gradients:
+        """As in `Loop`."""
+        run = self.backward_paper if constants.variant == "paper" else self.backward_evnn
+        return run(constants, chunk, grad_y, grad_c)
 
 
 class _Layer(torch.autograd.Function):

@@ -5,28 +5,8 @@ import torch
 from torch import Tensor
 
 from hearsay.lm.backends import numba_kernels as kernels
-from hearsay.lm.backends.layer import Chunk, Constants, Gradients
+from hearsay.lm.backends.layer import Chunk, Constants, Gradients, VariantLoop
 from hearsay.lm.backends.products import Product
-
-
-class NumbaLoop:
-    """`Loop` of few calls a step: products and nonlinearities by PyTorch, the rest fused."""
-
-    name = "numba"
-
-    def forward(self, constants: Constants, chunk: Chunk) -> None:
-        """Eq. 3–5, or the public code's form of them."""
-        if constants.variant == "paper":
-            _forward_paper(chunk)
-        else:
-            _forward_evnn(chunk)
-
-    def backward(
-        self, constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor
-    ) -> Gradients:
-        """Derivative of the above, with the surrogate's slope for that of the step function."""
-        backward = _backward_paper if constants.variant == "paper" else _backward_evnn
-        return backward(constants, chunk, grad_y, grad_c)
 
 
 def _forward_paper(chunk: Chunk) -> None:
@@ -146,3 +126,6 @@ def _backward_evnn(constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: T
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
     """The same memory as numpy arrays."""
     return [tensor.detach().numpy() for tensor in tensors]
+
+
+LOOP = VariantLoop("numba", _forward_paper, _forward_evnn, _backward_paper, _backward_evnn)

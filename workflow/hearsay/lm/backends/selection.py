@@ -69,17 +69,17 @@ def runner(name: str, device: torch.device) -> tuple[RunLayer, Callable[[], str]
 
 def _loop(name: str, device: torch.device) -> Loop:
     if name == "numba":
-        from hearsay.lm.backends.numba_loop import NumbaLoop
+        from hearsay.lm.backends import numba_loop
 
-        return NumbaLoop()
+        return numba_loop.LOOP
     if name == "triton":
-        from hearsay.lm.backends.triton_loop import TritonLoop
+        from hearsay.lm.backends import triton_loop
 
         if device.type != "cuda":
-            return TritonLoop()
+            return triton_loop.LOOP
         from hearsay.lm.backends.graphs import GraphLoop, capture
 
-        return GraphLoop(TritonLoop(), capture)
-    from hearsay.lm.backends.torch_loop import TorchLoop
+        return GraphLoop(triton_loop.LOOP, capture)
+    from hearsay.lm.backends import torch_loop
 
-    return TorchLoop()
+    return torch_loop.LOOP

@@ -3,28 +3,8 @@
 import torch
 from torch import Tensor
 
-from hearsay.lm.backends.layer import Chunk, Constants, Gradients
+from hearsay.lm.backends.layer import Chunk, Constants, Gradients, VariantLoop
 from hearsay.lm.backends.products import Product
-
-
-class TorchLoop:
-    """`Loop` that runs wherever PyTorch does."""
-
-    name = "torch"
-
-    def forward(self, constants: Constants, chunk: Chunk) -> None:
-        """Eq. 3–5, or the public code's form of them."""
-        if constants.variant == "paper":
-            _forward_paper(chunk)
-        else:
-            _forward_evnn(chunk)
-
-    def backward(
-        self, constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor
-    ) -> Gradients:
-        """Derivative of the above, with the surrogate's slope for that of the step function."""
-        backward = _backward_paper if constants.variant == "paper" else _backward_evnn
-        return backward(constants, chunk, grad_y, grad_c)
 
 
 def _forward_paper(chunk: Chunk) -> None:
@@ -135,3 +115,6 @@ def _surrogate(constants: Constants, cells: Tensor, thresholds: Tensor) -> Tenso
     away = (cells - thresholds).abs_()
     # A quotient, since it is never below 1 outside ±ε: the slope is exactly 0 there.
     return away.div_(-constants.width).add_(1).clamp_(min=0).mul_(constants.height)
+
+
+LOOP = VariantLoop("torch", _forward_paper, _forward_evnn, _backward_paper, _backward_evnn)

@@ -4,27 +4,7 @@ import torch
 from torch import Tensor
 
 from hearsay.lm.backends import triton_kernels as kernels
-from hearsay.lm.backends.layer import Chunk, Constants, Gradients
-
-
-class TritonLoop:
-    """`Loop` of at most four launches a step: products by PyTorch, the rest fused."""
-
-    name = "triton"
-
-    def forward(self, constants: Constants, chunk: Chunk) -> None:
-        """Eq. 3–5, or the public code's form of them."""
-        if constants.variant == "paper":
-            _forward_paper(chunk)
-        else:
-            _forward_evnn(chunk)
-
-    def backward(
-        self, constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor
-    ) -> Gradients:
-        """Derivative of the above, with the surrogate's slope for that of the step function."""
-        backward = _backward_paper if constants.variant == "paper" else _backward_evnn
-        return backward(constants, chunk, grad_y, grad_c)
+from hearsay.lm.backends.layer import Chunk, Constants, Gradients, VariantLoop
 
 
 def _grid(batch: int, hidden: int) -> tuple[int, int]:
@@ -136,3 +116,6 @@ def _backward_evnn(constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: T
         )
         torch.mm(found[step, :, : 3 * hidden], turned, out=dy)
     return Gradients(found, dc, dy, d_thresholds.sum(0))
+
+
+LOOP = VariantLoop("triton", _forward_paper, _forward_evnn, _backward_paper, _backward_evnn)

@@ -14,6 +14,7 @@ from hearsay.metrics.resampling import (
     circular_shift_p,
     conjunction_p,
     paired_permutation_p,
+    ratio_bootstrap_interval,
 )
 
 numbers = st.floats(-10, 10, allow_nan=False).map(lambda x: round(x, 3))
@@ -135,3 +136,28 @@ def test_circular_shifts():
 
 def test_a_conjunction_is_as_weak_as_its_weakest_part():
     assert conjunction_p([0.01, 0.2, 0.03]) == 0.2
+
+
+def test_intervals_of_a_ratio_cover_it():
+    """Word errors of utterances of different lengths, at a known rate."""
+    draw = np.random.default_rng(3)
+    inside = 0
+    for k in range(200):
+        lengths = draw.integers(1, 12, size=120)
+        errors = draw.binomial(lengths, 0.25)
+        low, high = ratio_bootstrap_interval(errors, lengths, resamples=400, seed=k)
+        inside += low <= 0.25 <= high
+    assert 180 <= inside <= 199
+
+
+def test_a_ratio_is_over_all_words_not_a_mean_over_utterances():
+    low, high = ratio_bootstrap_interval([10] * 50, [10] * 50, resamples=100)
+    assert (low, high) == (1.0, 1.0)
+    low, high = ratio_bootstrap_interval([1, 0] * 40, [1, 99] * 40, resamples=400)
+    assert high < 0.05
+
+
+def test_a_ratio_of_one_utterance_has_no_interval():
+    assert all(map(math.isnan, ratio_bootstrap_interval([1], [3])))
+    with pytest.raises(ValueError, match="with words in them"):
+        ratio_bootstrap_interval([1, 1], [0, 0])

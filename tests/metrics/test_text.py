@@ -20,6 +20,7 @@ from hearsay.metrics.text import (
     Meteor,
     WordErrors,
     bleu1,
+    character_errors,
     distinct_share,
     length_ratio,
     nltk_tokens,
@@ -159,3 +160,32 @@ def test_contractions_are_split():
 def test_lengths_and_distinct_texts():
     assert length_ratio([["a", "b"], []], [["a"], ["b", "c"]]) == 1.5
     assert distinct_share(["a", "a", "b", "a"]) == 0.5
+
+
+@settings(deadline=None)
+@given(st.text("ab ", max_size=12), st.text("ab ", max_size=12))
+def test_character_errors_are_jiwers(reference, hypothesis):
+    errors, length = character_errors(reference, hypothesis)
+    assert length == len(reference)
+    if reference and reference == reference.strip() and hypothesis == hypothesis.strip():
+        assert errors / length == pytest.approx(jiwer.cer(reference, hypothesis))
+    if not (reference and hypothesis):
+        assert errors == len(reference) + len(hypothesis)
+
+
+@settings(deadline=None)
+@given(st.text("ab ", max_size=12), st.text("ab ", max_size=12))
+def test_character_errors_count_spaces_at_the_ends(reference, hypothesis):
+    # jiwer's rates leave them out; an edit distance by definition does not.
+    assert character_errors(reference, hypothesis)[0] == edit_distance(reference, hypothesis)
+    assert character_errors(" ", "") == (1, 1)
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Levenshtein distance by its recurrence."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row = row, [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (x != y)))
+    return row[-1]

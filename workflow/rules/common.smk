@@ -47,6 +47,9 @@ wildcard_constraints:
     corpus="[^/]+",
     run="[^/]+",
     seed=r"\d+",
+    language="[^/]+",
+    part="[^/]+",
+    archive="[^/]+",
 
 
 # Committed lists of a dataset's files, by which a dry run plans without network.
@@ -226,7 +229,20 @@ def page_manifest(results, records):
         "items": page_items(results, EGRU_TABLES, EGRU_FIGURES),
         "records": [path for path in records if "/lm/" in path],
     }
-    others = [*brain["records"], *egru["records"]]
+    asr = {
+        "id": "asr",
+        "title": "Cross-Language Transfer Learning, Continuous Learning, and Domain Adaptation for "
+        "End-to-End Automatic Speech Recognition",
+        "authors": "Huang et al., 2020",
+        "text": "asr.rst",
+        "items": page_items(results, ASR_TABLES, ASR_FIGURES),
+        "records": [
+            path
+            for path in records
+            if os.path.relpath(path, results).split(os.sep)[0] in ("asr", "speech")
+        ],
+    }
+    others = [*brain["records"], *asr["records"], *egru["records"]]
     capacity = {
         "id": "capacity",
         "title": "Universality and Capacity Metrics in Deep Neural Networks",
@@ -239,7 +255,7 @@ def page_manifest(results, records):
         title="hearsay",
         configuration=os.path.basename(results),
         about="workflow.rst",
-        sections=[section for section in (brain, egru, capacity) if section["items"]],
+        sections=[section for section in (brain, asr, egru, capacity) if section["items"]],
     )
 
 

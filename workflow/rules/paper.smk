@@ -34,8 +34,8 @@ BPGPT_TABLES = {
 }
 if not settings.brain.subjects:
     BPGPT_TABLES = {}
-TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES
-FIGURES = CAPACITY_FIGURES | EGRU_FIGURES
+TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES | ASR_TABLES
+FIGURES = CAPACITY_FIGURES | EGRU_FIGURES | ASR_FIGURES
 
 
 rule capacity_table1:
@@ -395,6 +395,7 @@ rule page:
             *lm_outputs("scores.run.json", *EGRU_MEASURED),
             *expand("<results>/lm/{corpus}/scores.run.json", corpus=EGRU_MEASURED),
             *(["<results>/lm/event_speed.run.json"] if EGRU_TABLES else []),
+            *asr_records(),
         ],
     output:
         "<results>/index.html",
@@ -418,6 +419,7 @@ rule page:
             "workflow/report/workflow.rst",
             "workflow/report/bpgpt.rst",
             "workflow/report/capacity.rst",
+            "workflow/report/asr.rst",
             "workflow/report/egru.rst",
             *[f"workflow/report/{name}.rst" for name in [*TABLES, *FIGURES]],
         ),

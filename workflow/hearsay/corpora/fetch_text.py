@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from tqdm import tqdm
 
-from hearsay.corpora import curl
+from hearsay.corpora import fetched_file
+from hearsay.corpora.fetched_file import Wanted
 from hearsay.corpora.text_files import texts_of
-from hearsay.errors import InputError
-from hearsay.files import sha256_of
 from hearsay.provenance import Run
 
 STEP = "hearsay.corpora.fetch_text"
@@ -30,43 +28,16 @@ def fetch(corpus: str, options: dict[str, Any], partial: Path) -> str:
         for an address that does not hand it over (what came stays, for the next try), and for an
         archive that is not the expected one or not whole, which is removed.
     """
-    url, key = options["url"], f"text_corpora.{corpus}"
-    local = f"with a local copy at hand, set {key}.path to it and {key}.url to null"
-    begun = partial.stat().st_size if partial.exists() else 0
-    if begun:
-        print(f"{corpus}: going on after {begun:,} bytes", file=sys.stderr)
-    try:
-        with tqdm(
-            desc=f"fetch {corpus}",
-            initial=begun,
-            unit="B",
-            unit_scale=True,
-            mininterval=0.2 if sys.stderr.isatty() else 5,
-            file=sys.stderr,
-        ) as bar:
-            curl.fetch(url, partial, bar.update)
-    except InputError as error:
-        raise InputError(f"{key}: {url} could not be fetched ({error}); {local}") from None
-    size = partial.stat().st_size if partial.exists() else 0
-    if size == 0:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{key}: {url} answered with nothing; {local}")
-    found, expected = sha256_of(partial), options["sha256"]
-    if expected is not None and found != expected:
-        partial.unlink()
-        raise InputError(
-            f"{key}: what came from {url} ({size:,} bytes) has the sha256 {found}, not {expected}; "
-            f"it was removed. Run again, or correct {key}.sha256; {local}"
-        )
-    try:
-        texts_of(partial)
-    except InputError as error:
-        partial.unlink()
-        reason = str(error).removeprefix(f"{partial}: ")
-        raise InputError(
-            f"{key}: what came from {url} ({size:,} bytes) {reason}; it was removed; {local}"
-        ) from None
-    return found
+    key = f"text_corpora.{corpus}"
+    wanted = Wanted(
+        name=corpus,
+        url=options["url"],
+        key=key,
+        checksums={"sha256": options["sha256"]},
+        local=f"with a local copy at hand, set {key}.path to it and {key}.url to null",
+        check=texts_of,
+    )
+    return fetched_file.fetch(wanted, partial)["sha256"]
 
 
 def main(

@@ -68,6 +68,46 @@ def block_bootstrap_interval(
     return float(low), float(high)
 
 
+def ratio_bootstrap_interval(
+    errors: Sequence[float],
+    lengths: Sequence[float],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of Σ errors / Σ lengths, such as a word error rate, over utterances.
+
+    Parameters
+    ----------
+    errors, lengths : of each utterance, shape ``(n,)``; lengths may be 0, but not all.
+
+    Returns
+    -------
+    Lower and upper limit; NaN for fewer than two utterances.
+
+    Source: M. Bisani and H. Ney, "Bootstrap estimates for confidence intervals in ASR performance
+    evaluation", ICASSP 2004.
+    """
+    errors, lengths = _checked(errors, 1), _checked(lengths, 1)
+    if errors.shape != lengths.shape or lengths.sum() <= 0:
+        raise ValueError("errors and lengths of the same utterances are needed, with words in them")
+    n = errors.size
+    if n < 2:
+        return math.nan, math.nan
+    draw = np.random.default_rng(seed)
+    ratios = np.empty(resamples)
+    size = max(_CHUNK // n, 1)
+    for start in range(0, resamples, size):
+        chosen = draw.integers(n, size=(min(size, resamples - start), n))
+        total = lengths[chosen].sum(1)
+        drawn = errors[chosen].sum(1)
+        # Draws of empty references alone say nothing; as good as impossible but for tiny sets.
+        ratios[start : start + len(chosen)] = np.where(total > 0, drawn / np.maximum(total, 1), 0)
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def paired_permutation_p(
     differences: Sequence[float], *, block: int = 1, resamples: int = 10_000, seed: int = 0
 ) -> float:

@@ -111,11 +111,19 @@ class WordErrors:
     insertions: int
 
     @property
+    def errors(self) -> int:
+        """Substituted, deleted and inserted words."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def words(self) -> int:
+        """Words of the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
     def rate(self) -> float:
         """Errors over words of the reference; above 1 where the hypothesis is far too long."""
-        errors = self.substitutions + self.deletions + self.insertions
-        words = self.hits + self.substitutions + self.deletions
-        return errors / words if words else float(errors > 0)
+        return self.errors / self.words if self.words else float(self.errors > 0)
 
 
 def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> WordErrors:
@@ -131,6 +139,16 @@ def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> WordErro
 def word_error_rate(reference: Sequence[str], hypothesis: Sequence[str]) -> float:
     """Word error rate of one pair; 0 is perfect."""
     return word_errors(reference, hypothesis).rate
+
+
+def character_errors(reference: str, hypothesis: str) -> tuple[int, int]:
+    """Edits from reference to hypothesis, and the reference's length, in characters with spaces.
+
+    Spaces at the ends count too (jiwer's own character rate strips them first). By rapidfuzz.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    return Levenshtein.distance(reference, hypothesis), len(reference)
 
 
 def distinct_share(texts: Sequence[str]) -> float:

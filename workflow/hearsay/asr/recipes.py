@@ -1,0 +1,225 @@
+"""The table of experiments: which recogniser is trained on what, from what, and tested on what.
+
+Light: imports neither torch nor NeMo.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearsay.errors import InputError
+from hearsay.experiments import check_name, read_rows, recipe_of_row, seeds_of
+from hearsay.settings.asr import RecogniserRecipe
+
+COLUMNS = [
+    "language",
+    "run",
+    "source",
+    "corpora",
+    "validation",
+    "tests",
+    "seeds",
+    "tables",
+    "note",
+]
+_REQUIRED = ["language", "run", "corpora", "validation", "tests", "seeds"]
+_SET = re.compile(r"([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)(?:\*([0-9.]+))?")
+
+
+@dataclass(frozen=True)
+class SpeechSet:
+    """A part of a corpus.
+
+    Attributes
+    ----------
+    weight : how often each clip is seen in an epoch; with 0.5 a random half of them is, anew every
+        epoch.
+    """
+
+    corpus: str
+    part: str
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """As in transcripts and scores: ``corpus/part``."""
+        return f"{self.corpus}/{self.part}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row: a recogniser.
+
+    Attributes
+    ----------
+    language, run : together unique.
+    source : ``language/run`` of the recogniser that it starts from, or the name of a pretrained
+        model, or empty for training from scratch.
+    corpora : what it is trained on.
+    validation : after every epoch.
+    tests : what it is tested on at the end.
+    seeds : one training each. A source with the same seed is taken, else its first.
+    tables : published row by number of a table, empty where a row of our own is shown.
+    note : what a reader of the tables must know, such as `stand-in: …`.
+    """
+
+    language: str
+    run: str
+    source: str
+    corpora: tuple[SpeechSet, ...]
+    validation: SpeechSet
+    tests: tuple[SpeechSet, ...]
+    seeds: tuple[int, ...]
+    tables: Mapping[str, str]
+    note: str
+    recipe: RecogniserRecipe
+
+    @property
+    def sets(self) -> list[SpeechSet]:
+        """All parts of corpora that it needs."""
+        return [*self.corpora, self.validation, *self.tests]
+
+
+def read_experiments(path: Path | str) -> list[Experiment]:
+    """Read the table of experiments (`hearsay.experiments`).
+
+    Columns: language; run; source; corpora, parts of corpora with spaces between, such as
+    ``cv-de/train librispeech/train*0.5``; validation; tests; seeds; tables, such as
+    ``3=5D; 4=5D; 6``; note; and any keys of `RecogniserRecipe`.
+
+    Raises
+    ------
+    InputError
+        naming file, line and column.
+    """
+    known = [*COLUMNS, *RecogniserRecipe.model_fields]
+    found = [
+        _experiment(where, row) for where, row in read_rows(path, known=known, required=_REQUIRED)
+    ]
+    names = [(e.language, e.run) for e in found]
+    for language, run in names:
+        if names.count((language, run)) > 1:
+            raise InputError(f"{path}: run {run!r} of {language} stands there twice")
+    return found
+
+
+def check_experiments(
+    experiments: Iterable[Experiment],
+    corpora: Mapping[str, tuple[str, Iterable[str]]],
+    models: Iterable[str],
+) -> None:
+    """Refuse a table that names what there is not.
+
+    Parameters
+    ----------
+    corpora : language and parts of every corpus.
+    models : names of pretrained models.
+
+    Raises
+    ------
+    InputError
+        for an unknown corpus, part or source, a corpus of another language, and a run that would
+        start from itself.
+    """
+    by_name = {f"{e.language}/{e.run}": e for e in experiments}
+    known = [*by_name, *models]
+    for name, experiment in by_name.items():
+        where = f"asr.experiments, run {experiment.run!r} of {experiment.language}"
+        for each in experiment.sets:
+            if each.corpus not in corpora:
+                raise InputError(
+                    f"{where}: no corpus {each.corpus!r} in speech_corpora; there are: "
+                    f"{', '.join(corpora) or 'none'}"
+                )
+            language, parts = corpora[each.corpus]
+            if each.part not in parts:
+                raise InputError(
+                    f"{where}: {each.corpus} has no part {each.part!r}; there are: "
+                    f"{', '.join(parts)}"
+                )
+            if language != experiment.language:
+                raise InputError(f"{where}: {each.corpus} is in {language}")
+        seen = [name]
+        while source := by_name[seen[-1]].source:
+            if source not in known:
+                raise InputError(
+                    f"{where}: no source {source!r}: neither a run (language/run) nor a model; "
+                    f"there are: {', '.join(known)}"
+                )
+            if source in seen:
+                raise InputError(f"{where}: starts from itself, by way of {' < '.join(seen)}")
+            if source not in by_name:
+                break
+            seen.append(source)
+
+
+def parse_sets(where: str, key: str, text: str) -> tuple[SpeechSet, ...]:
+    """``cv-de/train librispeech/dev*0.5`` as parts of corpora with their weights."""
+    found = []
+    for word in text.split():
+        match = _SET.fullmatch(word)
+        weight = _number(match[3]) if match else None
+        if match is None or weight is None or not 0 < weight <= 100:
+            raise InputError(
+                f"{where}: {key}: {word!r} is not corpus/part, or corpus/part*weight with a "
+                "weight above 0 and up to 100"
+            )
+        found.append(SpeechSet(match[1], match[2], weight))
+    if len({each.name for each in found}) < len(found):
+        raise InputError(f"{where}: {key}: {text!r} names a part twice")
+    return tuple(found)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return 1.0 if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _experiment(where: str, row: Mapping[str, str]) -> Experiment:
+    for key in ("language", "run"):
+        check_name(where, key, row[key])
+    keys = {key: value for key, value in row.items() if key not in COLUMNS and value}
+    recipe = recipe_of_row(where, RecogniserRecipe, keys)
+    source = row.get("source", "")
+    corpora = parse_sets(where, "corpora", row["corpora"])
+    if not corpora and recipe.epochs:
+        raise InputError(f"{where}: corpora is empty, but there are {recipe.epochs} epochs")
+    if not recipe.epochs and not source:
+        raise InputError(f"{where}: neither epochs nor a source: there would be nothing to test")
+    if not source and recipe.decoder == "same-alphabet":
+        raise InputError(f"{where}: decoder = 'same-alphabet' asks for a source to take it from")
+    validation = parse_sets(where, "validation", row["validation"])
+    if len(validation) != 1:
+        raise InputError(f"{where}: validation: name one part, not {len(validation)}")
+    tests = parse_sets(where, "tests", row["tests"])
+    if not tests:
+        raise InputError(f"{where}: tests is empty: name at least one part")
+    return Experiment(
+        row["language"],
+        row["run"],
+        source,
+        corpora,
+        validation[0],
+        tests,
+        seeds_of(where, row["seeds"]),
+        _tables(where, row.get("tables", "")),
+        row.get("note", ""),
+        recipe,
+    )
+
+
+def _tables(where: str, text: str) -> dict[str, str]:
+    """``3=5D; 6`` as {"3": "5D", "6": ""}."""
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        number, _, row = (each.strip() for each in part.partition("="))
+        if number not in ("3", "4", "5", "6") or number in found:
+            raise InputError(
+                f"{where}: tables = {text!r}: numbers 3 to 6, each once, with the published row "
+                "behind an equals sign if there is one, parted by semicolons"
+            )
+        found[number] = row
+    return found

@@ -1,0 +1,87 @@
+"""Tables of experiments: what is trained, a row each, as tab-separated text.
+
+Lines that begin with ``#`` are comments; the first other line names the columns; an empty cell
+leaves a default. Light: imports neither torch nor numpy.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hearsay.errors import InputError
+
+Recipe = TypeVar("Recipe", bound=BaseModel)
+
+
+def read_rows(
+    path: Path | str, *, known: Sequence[str], required: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a table: where each stands (file and line, for messages), and its cells by column.
+
+    Parameters
+    ----------
+    known : columns that a table may have.
+    required : columns that it must have.
+
+    Raises
+    ------
+    InputError
+        naming file, line and column.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: table of experiments: {error}") from None
+    kept = [(k, line) for k, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    if not kept:
+        raise InputError(f"{path}: no experiments; its first line names the columns")
+    header = kept[0][1].split("\t")
+    wrong = [name for name in header if name not in known]
+    missing = [name for name in required if name not in header]
+    if wrong or missing or len(set(header)) < len(header):
+        raise InputError(
+            f"{path}, line {kept[0][0]}: unknown columns: {', '.join(wrong) or 'none'}; missing: "
+            f"{', '.join(missing) or 'none'}; there are: {', '.join(known)}"
+        )
+    for number, line in kept[1:]:
+        cells = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
+        if len(cells) > len(header):
+            raise InputError(
+                f"{path}, line {number}: {len(cells)} cells, but {len(header)} columns"
+            )
+        cells += [""] * (len(header) - len(cells))
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        yield f"{path}, line {number}", row
+
+
+def seeds_of(where: str, text: str) -> tuple[int, ...]:
+    """``0,1,2`` as numbers."""
+    try:
+        seeds = tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"{where}: seeds = {text!r}: whole numbers with commas between, such as 0,1,2"
+        ) from None
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise InputError(f"{where}: seeds = {text!r}: none below zero, and none twice")
+    return seeds
+
+
+def recipe_of_row(where: str, kind: type[Recipe], values: Mapping[str, Any]) -> Recipe:
+    """A recipe of the keys of a row and what they are laid over."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{where}: {first['loc'][0]} = {first['input']!r}: {first['msg'].lower()}"
+        ) from None
+
+
+def check_name(where: str, key: str, name: str) -> None:
+    """Refuse what cannot be a folder's name."""
+    if not name or "/" in name or name.startswith("."):
+        raise InputError(f"{where}: {key} = {name!r}: not a name; it becomes a folder's")

@@ -1,0 +1,127 @@
+"""Corpora of speech, on which recognisers are trained and tested."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from hearsay.settings.closed import Closed, Name
+
+Language = Literal["en", "de", "es", "ru"]
+
+
+class GeneratedSpeech(Closed):
+    """A corpus spoken here by espeak-ng, written as a release of a real corpus is."""
+
+    format: Literal["common_voice", "librispeech"] = Field(
+        "common_voice", description="the corpus whose layout, columns and audio format it has"
+    )
+    voices: list[str] = Field(
+        [], description="espeak-ng's voices, such as `en-us+f2`; a set of the language if empty"
+    )
+    utterances: dict[Name, int] = Field(
+        {"train": 240, "dev": 60}, description="how many, by the corpus's own parts"
+    )
+    seed: int = Field(0, ge=0, description="of sentences, speakers, rates and pitches")
+
+
+class SpeechArchive(Closed):
+    """One archive of a corpus that may be downloaded."""
+
+    url: str = Field(pattern="^https?://", description="its address")
+    md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="checksum it must have")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="checksum it must have")
+
+
+class ListedFiles(Closed):
+    """A corpus whose files are named by a list at an address."""
+
+    url: str = Field(pattern="^https?://", description="address of the list, one address a line")
+    names: list[str] = Field(
+        ["*"], description="files that are wanted, with `*` and `?`, such as `DCA_*`"
+    )
+
+
+class SpeechCorpus(Closed):
+    """Recorded utterances and their words. At most one of path, archives, listed, generated."""
+
+    kind: Literal[
+        "common_voice",
+        "librispeech",
+        "coraal",
+        "wsj",
+        "fisher",
+        "switchboard",
+        "nsc",
+        "timit",
+        "slue",
+        "table",
+    ] = Field(
+        description="whose layout it has; `table`: your own recordings, listed in a TSV with the "
+        "columns path and sentence and, if wanted, speaker, split, start, end"
+    )
+    language: Language = Field(description="whose alphabet its transcripts are written in")
+    path: str | None = Field(
+        None,
+        description="its folder or archive on disk, or a folder of its archives, relative to the "
+        "working directory",
+    )
+    archives: dict[Name, SpeechArchive] = Field(
+        {}, description="archives to download, by file name; all of them belong to the corpus"
+    )
+    listed: ListedFiles | None = Field(None, description="download what a public list names")
+    generated: GeneratedSpeech | None = Field(None, description="make it here instead")
+    licence: str | None = Field(
+        None,
+        description="its licence; without any source it is why the corpus is left out",
+    )
+    access: Literal["licence", "account", "on request"] = Field(
+        "licence", description="what it takes to get a corpus that has no source here"
+    )
+    parts: dict[Name, list[str]] = Field(
+        {"train": ["train"], "dev": ["dev"]},
+        description="names of parts, as experiments use them, and the corpus's own parts in each",
+    )
+    training: list[Name] = Field(
+        ["train"],
+        description="parts from which clips may be left out for their length; of others never",
+    )
+    counts: dict[str, int] = Field(
+        {}, description="clips that the corpus's own parts must have; another number is an error"
+    )
+    policy: Literal["drop-character", "drop-utterance", "transliterate"] = Field(
+        "drop-character",
+        description="what is done about a character outside the alphabet: the paper drops it; or "
+        "the utterance is left out, or é becomes e where that helps",
+    )
+    packed: bool = Field(
+        False, description="keep the audio in a few tar files rather than in one file a clip"
+    )
+    min_duration: float | None = Field(
+        None, ge=0, description="seconds; shorter clips are left out of training parts"
+    )
+    max_duration: float | None = Field(
+        16.7, gt=0, description="seconds; longer clips are left out of training parts"
+    )
+    limit: int | None = Field(None, ge=1, description="only so many clips of each part")
+    options: dict[str, list[str] | str | int | float | bool] = Field(
+        {}, description="what the reader of this kind takes besides, such as validation speakers"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SpeechCorpus":
+        sources = ("path", "archives", "listed", "generated")
+        given = [name for name in sources if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(
+                f"name at most one of {', '.join(sources)} (found: {given}); set the others to "
+                "null or {}"
+            )
+        if not given and self.licence is None:
+            raise ValueError(f"name one of {', '.join(sources)}, or the licence that forbids it")
+        if self.generated is not None and self.kind != self.generated.format:
+            raise ValueError(
+                f"kind is {self.kind!r} but generated.format {self.generated.format!r}"
+            )
+        if unknown := [part for part in self.training if part not in self.parts]:
+            raise ValueError(f"training names {unknown[0]!r}, which parts does not have")
+        return self

@@ -1,0 +1,336 @@
+"""What the rules of speech, recognisers and their tables use: corpora, experiments, paths."""
+
+from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
+from hearsay.corpora.speech_readers import module_of
+
+
+def read_recognition():
+    """What `asr.experiments` names: experiments by language and run."""
+    table = settings.asr.experiments
+    if table is None:
+        return {}
+    path = Path(table) if os.path.exists(table) else ROOT / table
+    corpora = {
+        name: (corpus.language, list(corpus.parts))
+        for name, corpus in settings.speech_corpora.items()
+    }
+    chosen = settings.asr.languages
+    try:
+        experiments = read_asr_experiments(path)
+        check_experiments(experiments, corpora, settings.models)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    found = {}
+    for experiment in experiments:
+        if chosen is None or experiment.language in chosen or is_source(experiment, experiments):
+            found.setdefault(experiment.language, {})[experiment.run] = experiment
+    return found
+
+
+def is_source(experiment, experiments):
+    """Whether a recogniser of a chosen language starts from this one, directly or not."""
+    name = f"{experiment.language}/{experiment.run}"
+    return any(
+        other.language in settings.asr.languages or is_source(other, experiments)
+        for other in experiments
+        if other.source == name
+    )
+
+
+ASR = read_recognition()
+
+
+def speech_settings(corpus):
+    """The settings of a corpus of speech."""
+    if corpus not in settings.speech_corpora:
+        known = ", ".join(settings.speech_corpora) or "none"
+        raise ValueError(f"no corpus of speech {corpus!r}; there are: {known}")
+    return settings.speech_corpora[corpus]
+
+
+def speech_available(corpus):
+    """Whether a corpus can be had: it has a source, and not a licence alone."""
+    source = settings.speech_corpora[corpus]
+    return bool(source.path or source.archives or source.listed or source.generated)
+
+
+def speech_source(wildcards):
+    """What `prepare_speech` reads: a path, archives, or a folder that was made here."""
+    source = speech_settings(wildcards.corpus)
+    if source.path is not None:
+        return [source.path]
+    if source.generated is not None:
+        return [f"<results>/speech/{wildcards.corpus}/release"]
+    if source.listed is not None:
+        return [f"<resources>/speech/{wildcards.corpus}/listed"]
+    if source.archives:
+        names = archives_of(source, wildcards.part)
+        return [f"<resources>/speech/{wildcards.corpus}/{name}" for name in names]
+    raise ValueError(
+        f"speech_corpora.{wildcards.corpus} is not downloaded ({source.licence}); with a copy at "
+        f"hand set speech_corpora.{wildcards.corpus}.path to its folder or archive"
+    )
+
+
+def archives_of(source, part):
+    """The archives that a part needs: those of its name where there are such, else all."""
+    named = {name.split(".")[0]: name for name in source.archives}
+    own = source.parts.get(part, [])
+    return [named[each] for each in own] if set(own) <= set(named) else list(source.archives)
+
+
+def prepare_speech_settings(corpus, part):
+    """What one preparation reads."""
+    source = speech_settings(corpus)
+    if part not in source.parts:
+        known = ", ".join(source.parts)
+        raise ValueError(f"speech_corpora.{corpus} has no part {part!r}; there are: {known}")
+    kept = {
+        "kind",
+        "language",
+        "policy",
+        "packed",
+        "min_duration",
+        "max_duration",
+        "limit",
+        "options",
+    }
+    return dict(
+        parts=source.parts[part],
+        training=part in source.training,
+        counts={own: n for own, n in source.counts.items() if own in source.parts[part]},
+        **source.model_dump(include=kept),
+    )
+
+
+def generated_speech(corpus):
+    """What is spoken for a corpus of the demo."""
+    source = speech_settings(corpus)
+    if source.generated is None:
+        raise ValueError(f"speech_corpora.{corpus} is not generated")
+    return dict(language=source.language, **source.generated.model_dump())
+
+
+def speech_archive(corpus, archive):
+    """Address and checksums of one archive of a corpus."""
+    archives = speech_settings(corpus).archives
+    if archive not in archives:
+        known = ", ".join(archives) or "none"
+        raise ValueError(f"speech_corpora.{corpus} has no archive {archive!r}; there are: {known}")
+    return archives[archive].model_dump()
+
+
+def speech_list(corpus):
+    """Address of a corpus's list of files, and which are wanted."""
+    listed = speech_settings(corpus).listed
+    if listed is None:
+        raise ValueError(f"speech_corpora.{corpus} has no list of files")
+    return listed.model_dump()
+
+
+def recogniser(language, run):
+    """One row of the table of experiments."""
+    if run not in ASR.get(language, {}):
+        known = ", ".join(ASR.get(language, {})) or "none"
+        raise ValueError(f"no run {run!r} of {language!r} in asr.experiments; there are: {known}")
+    return ASR[language][run]
+
+
+def asr_source(experiment, seed):
+    """File or folder of the recogniser that this one starts from; None for training from scratch."""
+    if not experiment.source:
+        return None
+    language, _, run = experiment.source.partition("/")
+    if not run:
+        return weights_of(experiment.source)
+    seeds = recogniser(language, run).seeds
+    return (
+        f"<results>/asr/{language}/{run}/{seed if seed in seeds else seeds[0]}/weights.safetensors"
+    )
+
+
+def asr_why(experiment):
+    """Why a recogniser cannot be trained, if it cannot: some corpus of its line cannot be had."""
+    for each in [*experiment.corpora, experiment.validation]:
+        if not speech_available(each.corpus):
+            return f"not run: {settings.speech_corpora[each.corpus].access}"
+    if not asr_tests(experiment):
+        return f"not run: {settings.speech_corpora[experiment.tests[0].corpus].access}"
+    language, _, run = experiment.source.partition("/")
+    return asr_why(recogniser(language, run)) if run else ""
+
+
+def asr_parts(experiment):
+    """The parts of corpora that a recogniser reads."""
+    return [*experiment.corpora, experiment.validation, *asr_tests(experiment)]
+
+
+def asr_tests(experiment):
+    """The parts that a recogniser can be tested on; others leave a cell of the table empty."""
+    return [each for each in experiment.tests if speech_available(each.corpus)]
+
+
+def asr_runs(language):
+    """Runs of a language that can be trained, in the order of the table."""
+    return [run for run, experiment in ASR.get(language, {}).items() if not asr_why(experiment)]
+
+
+def asr_languages(number):
+    """Languages of which a table shows runs that can be trained."""
+    return [
+        language
+        for language, runs in ASR.items()
+        if any(number in e.tables and not asr_why(e) for e in runs.values())
+    ]
+
+
+# Languages with something to train; `all` asks for each one's scores.
+ASR_LANGUAGES = [language for language in ASR if asr_runs(language)]
+
+
+def asr_trainings(language):
+    """Run and seed of every training of a language."""
+    return [(run, seed) for run in asr_runs(language) for seed in recogniser(language, run).seeds]
+
+
+def asr_outputs(language, name):
+    """A file of every training of a language."""
+    return [
+        f"<results>/asr/{language}/{run}/{seed}/{name}" for run, seed in asr_trainings(language)
+    ]
+
+
+def manifest_of(part):
+    """Manifest of a part of a corpus."""
+    return f"<results>/speech/{part.corpus}/{part.part}.jsonl"
+
+
+def manifests_of(sets):
+    """Manifests of parts of corpora."""
+    return [manifest_of(each) for each in sets]
+
+
+def audio_of(sets):
+    """Folders of audio that belong to them; the manifests name what lies in these."""
+    return [f"<results>/speech/{each.corpus}/{each.part}" for each in sets]
+
+
+def trained_on(wildcards):
+    """Parts of corpora that a training reads, the one for validation last."""
+    experiment = recogniser(wildcards.language, wildcards.run)
+    return [*experiment.corpora, experiment.validation]
+
+
+def tested_on(wildcards):
+    """Parts of corpora that a recogniser is tested on."""
+    return asr_tests(recogniser(wildcards.language, wildcards.run))
+
+
+def recogniser_settings(language, run):
+    """What one training reads."""
+    return dict(
+        recipe=recogniser(language, run).recipe.model_dump(),
+        **settings.asr.model_dump(include={"device", "devices", "precision", "workers"}),
+    )
+
+
+def asr_memory(language, run):
+    """Memory of one training in MB: libraries, then activations of the longest micro-batch."""
+    recipe = recogniser(language, run).recipe
+    a_clip = {"15x5": 330, "5x5": 160, "5x3": 130, "narrow": 12}[recipe.blocks]
+    return 4000 + recipe.micro_batch * a_clip
+
+
+def asr_scores(number):
+    """Score files that a table reads."""
+    return [f"<results>/asr/{language}/scores.csv" for language in asr_languages(number)]
+
+
+def asr_rows(number):
+    """The rows of a table, as JSON."""
+    return json.dumps(
+        [
+            {
+                "language": language,
+                "run": run,
+                "published": experiment.tables[number] or None,
+                "title": run,
+                "model": experiment.recipe.blocks,
+                "train": asr_trained_on(experiment, first=True),
+                "fine_tune": asr_trained_on(experiment) if experiment.source else "",
+                "before": asr_before(experiment),
+                "why": asr_why(experiment),
+                "seeds": list(experiment.seeds),
+                "note": experiment.note,
+                "comparable": asr_comparable(experiment),
+            }
+            for language, runs in ASR.items()
+            for run, experiment in runs.items()
+            if number in experiment.tables
+        ]
+    )
+
+
+def asr_trained_on(experiment, first=False):
+    """The corpora that a recogniser, or with `first` the one at its line's beginning, saw, with + between."""
+    language, _, run = experiment.source.partition("/")
+    if first and experiment.source:
+        return asr_trained_on(recogniser(language, run), first) if run else experiment.source
+    return "+".join(each.corpus for each in experiment.corpora)
+
+
+def asr_before(experiment):
+    """The run of the same language that a recogniser starts from, if it does."""
+    language, _, run = experiment.source.partition("/")
+    return run if run and language == experiment.language else None
+
+
+def asr_comparable(experiment):
+    """Whether its test parts are those of the paper: real, and whole."""
+    sources = [settings.speech_corpora[each.corpus] for each in asr_parts(experiment)]
+    return all(source.generated is None and source.limit is None for source in sources)
+
+
+def asr_columns(number):
+    """The columns of a table and what is measured for each, as JSON."""
+    return json.dumps(settings.asr.tables.get(number, {}))
+
+
+# Tables that have rows; without a table of experiments there is none.
+ASR_TABLE_NUMBERS = [
+    number
+    for number in sorted(settings.asr.tables)
+    if any(number in e.tables for runs in ASR.values() for e in runs.values())
+]
+
+
+def asr_histories(figure):
+    """Panel and run, and history, of the runs that a figure compares, every seed of them."""
+    language = settings.asr.figure_languages.get(figure)
+    return [
+        (f"{language}, {run}", f"<results>/asr/{language}/{run}/{seed}/history.csv")
+        for run in settings.asr.figures.get(figure, [])
+        if language is not None and run in asr_runs(language)
+        for seed in recogniser(language, run).seeds
+    ]
+
+
+def asr_all_parts():
+    """Parts of corpora that any training or test reads, each once."""
+    read = [
+        each
+        for language in ASR_LANGUAGES
+        for run in asr_runs(language)
+        for each in asr_parts(recogniser(language, run))
+    ]
+    return list({each.name: each for each in read}.values())
+
+
+def asr_records():
+    """Run records behind the tables and figures of speech recognition."""
+    names = ("training.run.json", "transcripts.run.json")
+    return [
+        *[f"<results>/speech/{part.name}.run.json" for part in asr_all_parts()],
+        *[path for lang in ASR_LANGUAGES for name in names for path in asr_outputs(lang, name)],
+        *[f"<results>/asr/{language}/scores.run.json" for language in ASR_LANGUAGES],
+    ]

@@ -7,12 +7,14 @@ reruns no step: a step sees only the values that its rule hands it.
 
 from pydantic import Field
 
+from hearsay.settings.asr import Recognition
 from hearsay.settings.brain import Brain
 from hearsay.settings.closed import Closed, Name
 from hearsay.settings.fmri import FmriDataset
 from hearsay.settings.lm import LanguageModels
 from hearsay.settings.models import PretrainedModel
 from hearsay.settings.spectral import Spectral
+from hearsay.settings.speech import SpeechCorpus
 from hearsay.settings.text import TextCorpus
 
 
@@ -35,3 +37,5 @@ class Settings(Closed):
     brain: Brain = Field(Brain(), description="decoding from fMRI")
     text_corpora: dict[Name, TextCorpus] = Field({}, description="corpora of text, by name")
     lm: LanguageModels = Field(LanguageModels(), description="language models")
+    speech_corpora: dict[Name, SpeechCorpus] = Field({}, description="corpora of speech, by name")
+    asr: Recognition = Field(Recognition(), description="speech recognition")

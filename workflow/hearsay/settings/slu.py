@@ -1,0 +1,110 @@
+"""Settings of spoken language understanding (paper: WaBERT)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hearsay.settings.closed import Closed
+
+
+class AlignerRecipe(Closed):
+    """Everything that the training of one aligner depends on; the defaults are the paper's.
+
+    The paper gives neither temperature nor the α network, nor what becomes of [CLS] and [SEP].
+    """
+
+    layer: int = Field(
+        12,
+        ge=0,
+        description="BERT's layer that speech is aligned to and grafted above; 0: its embeddings",
+    )
+    loss: Literal["info_nce", "cosine"] = Field(
+        "info_nce", description="of aligned tokens: Eq. 3 and 4, or Eq. 2, the paper's baseline"
+    )
+    temperature: float = Field(0.1, gt=0, description="τ of InfoNCE; the paper is silent")
+    negatives: Literal["utterance", "batch"] = Field(
+        "utterance",
+        description="of InfoNCE: the other tokens of the utterance, or of all that go through the "
+        "network at once",
+    )
+    repeats: Literal["negatives", "none"] = Field(
+        "negatives", description="what tokens with the same word piece are to each other"
+    )
+    quantity_weight: float = Field(1.0, ge=0, description="of |Σα − N|, Eq. 5 and 6")
+    subword_weight: float = Field(
+        1.0, ge=0, description="of L_subword, Eq. 6; the paper's Tables 1 and 2 are without it"
+    )
+    edges: Literal["emitted", "constant", "learned"] = Field(
+        "emitted",
+        description="[CLS] and [SEP]: tokens of speech that take up the silence at its edges; the "
+        "mean of BERT's states of them; vectors that are trained from there",
+    )
+    masses: Literal["equal", "characters"] = Field(
+        "equal",
+        description="what a token takes of Σα where the text is known: all the same, or by its "
+        "number of characters",
+    )
+    energy_gate: float | None = Field(
+        None,
+        gt=0,
+        description="dB below an utterance's loudest frame at which α is halved, and almost 0 "
+        "below; if not set, α does not see the level",
+    )
+    extra_layers: str = Field(
+        "",
+        pattern=r"^(\d+( \d+)*)?$",
+        description="further layers that speech is aligned to at the same time, such as `0 6`, "
+        "each by a projection of its own",
+    )
+    extra_weight: float = Field(
+        1.0, ge=0, description="of the mean of the losses of the further layers"
+    )
+    frame_weight: float = Field(
+        0.0,
+        ge=0,
+        description="of the loss that moves a boundary to where frames fit the other token better",
+    )
+    duration_weight: float = Field(
+        0.0,
+        ge=0,
+        description="of the loss that keeps tokens as long as `durations` expects",
+    )
+    durations: Literal["equal", "characters"] = Field(
+        "characters", description="how long tokens are expected to be, in proportion"
+    )
+    alpha_kernel: int = Field(
+        3, ge=1, description="frames that the α network's convolution sees; an odd number"
+    )
+    frozen: Literal["nothing", "convolutions", "everything"] = Field(
+        "convolutions", description="what of the speech encoder is not trained"
+    )
+    layerdrop: float = Field(0.0, ge=0, lt=1, description="of the speech encoder in training")
+    spec_augment: bool = Field(
+        False, description="mask the speech encoder's frames in training, as it is configured"
+    )
+    epochs: int = Field(26, ge=0, description="passes over the training data; 0: an untrained one")
+    learning_rate: float = Field(5e-4, gt=0, description="peak, of AdamW")
+    warmup_steps: int = Field(4000, ge=0, description="of a linear rise; then a linear fall to 0")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW; the paper is silent")
+    clip_norm: float | None = Field(
+        None, gt=0, description="largest norm of the gradient; the paper is silent"
+    )
+    batch_size: int = Field(128, ge=1, description="utterances a step, over all devices")
+    micro_batch: int = Field(
+        16, ge=1, description="utterances that go through the network at once; gradients add up"
+    )
+    buckets: int = Field(
+        1, ge=1, description="groups by length, of which a batch has utterances of one"
+    )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="which weights are kept: those of the last epoch, or those with the smallest "
+        "loss on the validation part",
+    )
+    trim: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="share of a token's mass that is left out at either of its ends when words get "
+        "their times",
+    )

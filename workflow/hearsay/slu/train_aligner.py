@@ -1,0 +1,234 @@
+"""Train one aligner: speech to the states of one of BERT's layers (Section 3)."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import typer
+from lightning.fabric import Fabric
+from torch import nn
+
+from hearsay.corpora.manifest import read_manifest
+from hearsay.errors import InputError
+from hearsay.provenance import Run, code_of
+from hearsay.settings.slu import AlignerRecipe
+from hearsay.slu.aligner import Aligner
+from hearsay.slu.aligner_files import aligner_of, save_aligner
+from hearsay.slu.batches import (
+    EpochBatches,
+    SpeechTexts,
+    WordPieces,
+    batches_by_length,
+    word_pieces,
+)
+from hearsay.slu.bert_layers import BertLayers, load_bert, load_tokeniser
+from hearsay.slu.objective import AlignmentLoss
+from hearsay.slu.recipes import checked
+from hearsay.slu.speech_encoder import load_speech_encoder
+from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.loop import Training, fit, start, write_history
+
+STEP = "hearsay.slu.train_aligner"
+EDGE_TEXTS = 256  # transcripts whose [CLS] and [SEP] constant edges are the mean of
+
+
+class Clock:
+    """Seconds of training, those before an interruption included."""
+
+    def __init__(self) -> None:
+        self._before, self._started = 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self._before + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self._before, self._started = state["seconds"], time.monotonic()
+
+
+class Validation:
+    """The losses on one part, means over utterances; data-parallel processes do a share each."""
+
+    def __init__(
+        self, held: SpeechTexts, recipe: Mapping[str, Any], workers: int, fabric: Fabric
+    ) -> None:
+        share = slice(fabric.global_rank, None, fabric.world_size)
+        self._held = SpeechTexts(held.clips[share], held.texts[share])
+        self._fabric = fabric
+        self._loading = {"batch_size": recipe["micro_batch"], "workers": workers}
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """Values for the history: ``validation_`` and the names that `AlignmentLoss` gives."""
+        sums: dict[str, float] = {}
+        with torch.no_grad():
+            for numbers, batch in batches_by_length(self._held, **self._loading):
+                for name, value in network(self._fabric.to_device(batch)).items():
+                    sums[name] = sums.get(name, 0.0) + value.item() * len(numbers)
+        totals = torch.tensor([*sums.values(), len(self._held)], dtype=torch.float64)
+        if self._fabric.world_size > 1:
+            totals = self._fabric.all_reduce(totals.to(self._fabric.device), reduce_op="sum").cpu()
+        return {
+            f"validation_{name}": float(total / totals[-1])
+            for name, total in zip(sums, totals, strict=False)
+        }
+
+
+def schedule_of(
+    optimizer: torch.optim.Optimizer, recipe: Mapping[str, Any], steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """A linear rise over the warm-up's steps, then a linear fall to 0 at the last (Section 3.3)."""
+    warmup = recipe["warmup_steps"]
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return max(0.0, (steps - step) / max(1, steps - warmup))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def set_edges(aligner: Aligner, text: BertLayers, texts: Sequence[WordPieces]) -> None:
+    """Make constant or learned edges the mean of BERT's states of [CLS] and [SEP]."""
+    if aligner.edges == "emitted":
+        return
+    states = []
+    for each in texts[:EDGE_TEXTS]:
+        ids = torch.tensor([each.ids])
+        (state,) = text.states(ids, torch.ones_like(ids, dtype=torch.bool), [aligner.layer])
+        states.append(state[0, [0, -1]])
+    with torch.no_grad():
+        aligner.around.copy_(torch.stack(states).mean(0))
+
+
+def main(
+    run: str = typer.Option(help="name of the run, for messages"),
+    seed: int = typer.Option(help="of weights, dropout and the order of utterances"),
+    training: list[Path] = typer.Option(help="manifest of each part to train on"),
+    validation: Path = typer.Option(None, help="manifest of the part to validate on"),
+    speech: Path = typer.Option(help="folder of the speech encoder to start from"),
+    text: Path = typer.Option(help="folder of the text encoder, with its tokeniser"),
+    settings: str = typer.Option(help="recipe, device, devices, precision, workers as JSON"),
+    threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
+    weights: Path = typer.Option(help="safetensors to write"),
+    history: Path = typer.Option(help="CSV to write, one row an epoch"),
+    record: Path = typer.Option(help="run record to write"),
+    checkpoints: Path = typer.Option(help="folder for checkpoints; gone at the end"),
+) -> None:
+    """Train one aligner; killed and started again, it goes on where it was, step by step."""
+    options = json.loads(settings)
+    recipe = checked(AlignerRecipe(**options["recipe"])).model_dump()
+    if recipe["keep"] == "best" and validation is None:
+        raise InputError("keep = 'best' asks for a validation part to choose the best weights on")
+    torch.set_num_threads(threads)
+    inputs = [*training, *([validation] if validation else []), speech, text]
+    kept = Run(STEP, settings={"run": run, **options}, inputs=inputs, seed=seed)
+    fabric = start(
+        seed, device=options["device"], precision=options["precision"], devices=options["devices"]
+    )
+    bert, tokeniser = load_bert(text), load_tokeniser(text)
+    encoder = load_speech_encoder(
+        speech, **{key: recipe[key] for key in ("frozen", "layerdrop", "spec_augment")}
+    )
+    aligner = aligner_of(recipe, encoder, bert)
+
+    def read(paths: Sequence[Path]) -> SpeechTexts:
+        clips = [clip for path in paths for clip in read_manifest(path)]
+        needs = {"speech": encoder, "text": bert, "extra_tokens": aligner.extra_tokens}
+        return SpeechTexts(clips, word_pieces(clips, tokeniser, **needs))
+
+    held = read(training)
+    frames = sum(encoder.frames_of(clip.samples) for clip in held.clips)
+    rate = sum(len(each.ids) - 2 + aligner.extra_tokens for each in held.texts) / frames
+    aligner.alpha.set_rate(rate)
+    set_edges(aligner, bert, held.texts)
+    network, clock, before = AlignmentLoss(aligner, bert, recipe), Clock(), bert.digest()
+    checks = None
+    if validation is not None:
+        checks = Validation(read([validation]), recipe, options["workers"], fabric)
+    folder = CheckpointFolder(
+        checkpoints,
+        {
+            "step": STEP,
+            "run": run,
+            "seed": seed,
+            "settings": {key: value for key, value in options.items() if key != "workers"},
+            "code": code_of(STEP),
+            "inputs": [each["sha256"] for each in kept.record["inputs"]],
+        },
+        writer=fabric.is_global_zero,
+    )
+    trained, steps = pd.DataFrame(columns=["epoch", "loss", "learning_rate"]), 0
+    if recipe["epochs"]:
+        batches = EpochBatches(
+            held,
+            **{key: recipe[key] for key in ("batch_size", "micro_batch", "buckets")},
+            seed=seed,
+            workers=options["workers"],
+            rank=fabric.global_rank,
+            processes=fabric.world_size,
+        )
+        steps = batches.steps_per_epoch * recipe["epochs"]
+        optimizer = torch.optim.AdamW(
+            [weight for weight in network.parameters() if weight.requires_grad],
+            lr=recipe["learning_rate"],
+            weight_decay=recipe["weight_decay"],
+        )
+        trained = fit(
+            Training(
+                model=network,
+                optimizer=optimizer,
+                schedule=schedule_of(optimizer, recipe, steps),
+                batches=batches,
+                batches_from=batches,
+                steps_per_epoch=batches.steps_per_epoch,
+                loss=lambda module, batch: module(batch)["loss"],
+                evaluate=checks,
+                epochs=recipe["epochs"],
+                clip_norm=recipe["clip_norm"],
+                checkpoint_steps=200,
+                monitor="validation_loss" if recipe["keep"] == "best" else None,
+                tensorboard=weights.with_suffix(".tensorboard"),
+                carried=clock,
+            ),
+            folder,
+            fabric,
+        )
+    found = checks(network.to(fabric.device).eval()) if checks else {}
+    if not fabric.is_global_zero:
+        return
+    if bert.digest() != before:
+        raise RuntimeError("the frozen text encoder has changed in training")
+    save_aligner(weights, aligner, bert, {"run": run, "seed": seed, "recipe": recipe})
+    write_history(trained, history)
+    kept.write(
+        record,
+        threads=threads,
+        epochs=len(trained),
+        steps=steps,
+        utterances=len(held),
+        tokens_per_frame=rate,
+        training_seconds=round(clock.seconds, 3),
+        parameters=sum(each.numel() for each in aligner.parameters()),
+        trained_parameters=sum(each.numel() for each in aligner.parameters() if each.requires_grad),
+        text_sha256=before,
+        precision=fabric._precision.precision,
+        **found,
+    )
+    folder.remove()
+    shown = f", validation loss {found['validation_loss']:.4g}" if found else ""
+    print(f"{run}, seed {seed}: {len(trained)} epochs{shown}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    typer.run(main)

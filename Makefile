@@ -70,6 +70,12 @@ bench: $(RUN_ENV)
 	"$(BIN)python" benchmarks/spectral.py
 	"$(BIN)python" benchmarks/brain.py
 	"$(BIN)python" benchmarks/lm.py
+	"$(BIN)python" benchmarks/asr_loading.py
+	"$(BIN)snakemake" --configfile config/demo.yaml benchmarks/asr_transfer.yaml --cores 2 asr
+	"$(BIN)python" benchmarks/asr_transfer.py results/asr-transfer --out benchmarks/asr_transfer.md
+	"$(BIN)python" benchmarks/asr_digits.py prepare results/asr-digits/corpora
+	"$(BIN)snakemake" --configfile benchmarks/asr_digits.yaml --cores 2 asr
+	"$(BIN)python" benchmarks/asr_digits.py record results/asr-digits --out benchmarks/asr_digits.md
 
 active-env:
 	@python -c "import snakemake, torch, hearsay" || { \

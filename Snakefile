@@ -8,7 +8,8 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-for part in "common common_lm corpora text models brain lm spectral paper_egru paper".split():
+PARTS = "common common_lm common_asr corpora text speech models brain lm asr spectral"
+for part in [*PARTS.split(), "paper_egru", "paper_asr", "paper"]:
 
     include: f"workflow/rules/{part}.smk"
 
@@ -18,6 +19,7 @@ rule data:
         [weights_of(model) for model in AUDITED],
         expand("<results>/brain/{subject}/present.tsv", subject=settings.brain.subjects),
         expand("<results>/lm/{corpus}/tokens.npz", corpus=lm_corpora()),
+        [manifest_of(part) for part in asr_all_parts()],
 
 
 rule brain:
@@ -28,6 +30,11 @@ rule brain:
 rule lm:
     input:
         expand("<results>/lm/{corpus}/scores.csv", corpus=lm_corpora()),
+
+
+rule asr:
+    input:
+        expand("<results>/asr/{language}/scores.csv", language=ASR_LANGUAGES),
 
 
 rule spectral:
@@ -51,6 +58,7 @@ rule all:
         rules.page.output,
         rules.brain.input,
         rules.lm.input,
+        rules.asr.input,
         rules.spectral.input,
         rules.tables.input,
         rules.figures.input,

@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 RECORD = HERE / "brain.json"
 LONG = 30.0  # a contender that needs more seconds than this runs in one round only
 TITLE = "# The brain decoder: speed and memory"
-PACKAGES = ("torch", "transformers", "lightning", "numpy", "h5py")
+PACKAGES = ("torch", "transformers", "lightning-fabric", "numpy", "h5py")
 
 # Of a run: paper's size, or small. `layers` are GPT-2's.
 FULL = {

@@ -28,6 +28,7 @@ def one_model_config(path, weights, **spectral):
         spectral={"models": ["mine"], "pair": None, **spectral},
         brain={"subjects": []},
         lm={"experiments": None},
+        asr={"experiments": None},
     )
 
 
@@ -43,7 +44,7 @@ def net_file(path, break_it=False):
 def test_the_papers_scale_plans_without_network_or_data(origin, snakemake):
     done = snakemake(origin, "--dry-run", "--cores", "1")
     assert done.status == 0, done.text
-    assert done.jobs["fetch_model"] == 31
+    assert done.jobs["fetch_model"] == 32
     assert done.jobs["audit_model"] == 30
 
 
@@ -52,7 +53,8 @@ def test_planning_imports_no_heavy_library(origin):
         "import sys; sys.argv[1:] = ['--dry-run', '--quiet', 'all', '--cores', '1'];\n"
         "from snakemake.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([m for m in ('torch', 'lightning', 'sklearn', 'matplotlib') if m in sys.modules])"
+        "heavy = ('torch', 'lightning_fabric', 'nemo', 'sklearn', 'matplotlib')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=origin, capture_output=True, text=True
@@ -61,7 +63,7 @@ def test_planning_imports_no_heavy_library(origin):
 
 
 def test_named_targets(origin, snakemake):
-    for target in ("all", "data", "spectral", "tables", "figures", "page"):
+    for target in ("all", "data", "brain", "asr", "lm", "spectral", "tables", "figures", "page"):
         done = snakemake(origin, "--profile", "profiles/demo", "--dry-run", target)
         assert done.status == 0, done.text
         assert done.jobs or done.nothing_to_do
@@ -132,6 +134,7 @@ def test_a_model_given_as_an_address_is_fetched_and_its_record_is_on_the_page(
         spectral={"models": ["mine"], "pair": None},
         brain={"subjects": []},
         lm={"experiments": None},
+        asr={"experiments": None},
     )
     arguments = ["-s", origin / "Snakefile", "--configfile", config, "--cores", "2"]
     done = snakemake(tmp_path, *arguments)
@@ -273,6 +276,7 @@ def test_four_real_resnets_from_weights_to_table_and_figures(
         spectral={"models": list(models), "pair": ["net20", "net56"], "esd": "net20"},
         brain={"subjects": []},
         lm={"experiments": None},
+        asr={"experiments": None},
     )
     done = snakemake(
         tmp_path, "-s", origin / "Snakefile", "--configfile", config, "--cores", "2", "all"

@@ -46,7 +46,7 @@ VERSIONED = [
     "triton",
     "safetensors",
     "scikit-learn",
-    "lightning",
+    "lightning-fabric",
     "matplotlib",
     "snakemake",
     "snakemake-executor-plugin-slurm",
@@ -60,6 +60,10 @@ VERSIONED = [
     "h5py",
     "nltk",
     "jiwer",
+    "nemo-toolkit",
+    "soundfile",
+    "soxr",
+    "espeakng-loader",
 ]
 
 

@@ -1,0 +1,61 @@
+"""Settings of corpora of speech."""
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from hearsay.corpora.speech_readers import KINDS
+from hearsay.provenance import ROOT
+from hearsay.settings.speech import SpeechCorpus
+
+DE = {"kind": "common_voice", "language": "de"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (DE, "name one of path, archives, listed, generated, or the licence"),
+        (DE | {"path": "a", "generated": {}}, "found: ['path', 'generated']"),
+        (DE | {"path": "a", "language": "fr"}, "'en', 'de', 'es' or 'ru'"),
+        (DE | {"path": "a", "kind": "commonvoice"}, "Input should be 'common_voice'"),
+        (DE | {"path": "a", "policy": "drop"}, "'drop-character', 'drop-utterance'"),
+        (DE | {"path": "a", "training": ["trian"]}, "'trian', which parts does not have"),
+        (DE | {"path": "a", "max_duration": 0}, "greater than 0"),
+        (DE | {"generated": {"format": "librispeech"}}, "kind is 'common_voice' but generated"),
+        (DE | {"archives": {"a.tar.gz": {"url": "file:///etc/passwd"}}}, "https?://"),
+        (DE | {"archives": {"a.tar.gz": {"url": "https://a", "md5": "0"}}}, "[0-9a-f]{32}"),
+        (DE | {"archives": {"../a": {"url": "https://a"}}}, "A-Za-z0-9"),
+    ],
+)
+def test_a_fault_is_told(given, expected):
+    with pytest.raises(ValidationError) as caught:
+        SpeechCorpus.model_validate(given)
+    assert expected in str(caught.value)
+
+
+def test_every_kind_has_a_reader():
+    kinds = SpeechCorpus.model_json_schema()["properties"]["kind"]["enum"]
+    assert set(kinds) == set(KINDS)
+
+
+def test_the_papers_corpora_have_their_counts_and_checksums():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    corpora = {n: SpeechCorpus.model_validate(c) for n, c in config["speech_corpora"].items()}
+    assert corpora["cv-de"].counts == {"train": 71841, "dev": 13511, "test": 13511}
+    assert corpora["cv-ru"].counts == {"train": 10352, "dev": 6110, "test": 6300}
+    librispeech = corpora["librispeech"]
+    assert all(archive.md5 for archive in librispeech.archives.values())
+    assert sum(librispeech.counts[part] for part in librispeech.parts["train"]) == 281_241
+    licensed = [name for name, corpus in corpora.items() if corpus.access != "account"]
+    assert all(not corpora[name].archives for name in ("wsj", "fisher", "switchboard", "nsc1"))
+    assert {"wsj", "fisher", "switchboard"} <= set(licensed)
+
+
+def test_the_table_of_datasets_has_every_archive():
+    lines = (ROOT / "config" / "datasets.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    assert {len(row) for row in rows} == {7}
+    urls = {row[2]: row[4] for row in rows}
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    for archive in config["speech_corpora"]["librispeech"]["archives"].values():
+        assert urls[archive["url"]] == f"md5:{archive['md5']}"

@@ -70,7 +70,7 @@ bench: $(RUN_ENV)
 	"$(BIN)python" benchmarks/spectral.py
 	"$(BIN)python" benchmarks/brain.py
 	"$(BIN)python" benchmarks/lm.py
-	"$(BIN)python" benchmarks/asr_loading.py
+	"$(BIN)python" benchmarks/asr.py
 	"$(BIN)snakemake" --configfile config/demo.yaml benchmarks/asr_transfer.yaml --cores 2 asr
 	"$(BIN)python" benchmarks/asr_transfer.py results/asr-transfer --out benchmarks/asr_transfer.md
 	"$(BIN)python" benchmarks/asr_digits.py prepare results/asr-digits/corpora

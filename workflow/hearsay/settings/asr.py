@@ -82,7 +82,7 @@ class Recognition(Closed):
 
     experiments: str | None = Field(
         None,
-        description="table of what is trained (TSV: language, run, published, source, corpora, "
+        description="table of what is trained (TSV: language, run, tables, source, corpora, "
         "validation, tests, seeds, note, and any keys of the recipe), relative to the working "
         "directory, else to the repository; without one speech recognition is left out",
     )

@@ -196,7 +196,7 @@ def train_step(sizes: dict, device: str) -> dict:
         torch.full((rows,), sizes["tokens"]),
         torch.ones(rows, sizes["tokens"]),
     )
-    batch = SpeechTextBatch(*(each.to(device) for each in batch))
+    batch = batch.to(device)
     found: dict[str, list[float]] = {}
 
     def clock(name: str, work: Callable[[], Any]) -> Any:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from hearsay.asr.recipes import SpeechSet, check_experiments, parse_sets, read_experiments
+from hearsay.asr.recipes import check_experiments, read_experiments
 from hearsay.errors import InputError
+from hearsay.experiments import SpeechSet, parse_sets
 from hearsay.provenance import ROOT
 
 HEAD = "language\trun\tsource\tcorpora\tvalidation\ttests\tseeds\ttables\tepochs\tdecoder"
@@ -49,7 +50,7 @@ def test_mixtures_have_weights():
         (ENGLISH.replace("0,1", "0,0"), "none below zero, and none twice"),
         (ENGLISH.replace("0,1", "zero"), "seeds = 'zero': whole numbers with commas between"),
         (ENGLISH.replace("3=15x5 5D; 5", "7"), "numbers 3 to 6, each once"),
-        (ENGLISH.replace("english", "../up"), "not a name; it becomes a folder's"),
+        (ENGLISH.replace("english", "../up"), "it becomes a folder's name"),
         (ENGLISH + "same-alphabet", "asks for a source to take it from"),
         (ENGLISH.replace("\tls/dev\tls/dev", "\t\tls/dev"), "validation: name one part, not 0"),
         (ENGLISH.replace("\tls/dev\tls/dev", "\tls/dev\t"), "tests is empty"),

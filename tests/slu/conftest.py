@@ -1,12 +1,7 @@
 """Shared by the tests of WaBERT: one thread."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules that these tests share
 
 
 @pytest.fixture(autouse=True)

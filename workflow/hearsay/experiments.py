@@ -5,7 +5,9 @@ leaves a default. Light: imports neither torch nor numpy.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +16,29 @@ from pydantic import BaseModel, ValidationError
 from hearsay.errors import InputError
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
+
+_SET = re.compile(r"([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)(?:\*([0-9.]+))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class SpeechSet:
+    """A part of a corpus.
+
+    Attributes
+    ----------
+    weight : how often each clip is seen in an epoch; with 0.5 a random half of them is, anew every
+        epoch.
+    """
+
+    corpus: str
+    part: str
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """As in transcripts and scores: ``corpus/part``."""
+        return f"{self.corpus}/{self.part}"
 
 
 def read_rows(
@@ -82,6 +107,33 @@ def recipe_of_row(where: str, kind: type[Recipe], values: Mapping[str, Any]) -> 
 
 
 def check_name(where: str, key: str, name: str) -> None:
-    """Refuse what cannot be a folder's name."""
-    if not name or "/" in name or name.startswith("."):
-        raise InputError(f"{where}: {key} = {name!r}: not a name; it becomes a folder's")
+    """Refuse what cannot be a folder's name, or would mean something in a path's pattern."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{where}: {key} = {name!r}: letters, digits and ._+- only; "
+            "it becomes a folder's name"
+        )
+
+
+def parse_sets(where: str, key: str, text: str) -> tuple[SpeechSet, ...]:
+    """``cv-de/train librispeech/dev*0.5`` as parts of corpora with their weights."""
+    found = []
+    for word in text.split():
+        match = _SET.fullmatch(word)
+        weight = _number(match[3]) if match else None
+        if match is None or weight is None or not 0 < weight <= 100:
+            raise InputError(
+                f"{where}: {key}: {word!r} is not corpus/part, or corpus/part*weight with a "
+                "weight above 0 and up to 100"
+            )
+        found.append(SpeechSet(match[1], match[2], weight))
+    if len({each.name for each in found}) < len(found):
+        raise InputError(f"{where}: {key}: {text!r} names a part twice")
+    return tuple(found)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return 1.0 if text is None else float(text)
+    except ValueError:
+        return None

@@ -79,12 +79,32 @@ def archives_of(source, part):
     return [named[each] for each in own] if set(own) <= set(named) else list(source.archives)
 
 
-def prepare_speech_settings(corpus, part):
-    """What one preparation reads."""
+def own_parts(corpus, part):
+    """The corpus's own parts in a part, and the numbers of clips that they must have."""
     source = speech_settings(corpus)
     if part not in source.parts:
         known = ", ".join(source.parts)
         raise ValueError(f"speech_corpora.{corpus} has no part {part!r}; there are: {known}")
+    parts = source.parts[part]
+    counts = {own: n for own, n in source.counts.items() if own in parts}
+    return dict(parts=parts, counts=counts)
+
+
+def prepare_slue_settings(corpus, part):
+    """What one preparation of a corpus with sentiments reads."""
+    kept = {"language", "policy", "packed", "limit", "options"}
+    return dict(**own_parts(corpus, part), **speech_settings(corpus).model_dump(include=kept))
+
+
+def word_times_settings(corpus, part):
+    """What reading the word times of a part reads."""
+    kept = {"kind", "language", "policy", "options"}
+    return dict(**own_parts(corpus, part), **speech_settings(corpus).model_dump(include=kept))
+
+
+def prepare_speech_settings(corpus, part):
+    """What one preparation reads."""
+    source = speech_settings(corpus)
     kept = {
         "kind",
         "language",
@@ -96,19 +116,37 @@ def prepare_speech_settings(corpus, part):
         "options",
     }
     return dict(
-        parts=source.parts[part],
         training=part in source.training,
-        counts={own: n for own, n in source.counts.items() if own in source.parts[part]},
+        **own_parts(corpus, part),
         **source.model_dump(include=kept),
     )
+
+
+# Who speaks a corpus, by its format, and the settings that it takes besides those of all.
+SPEAKERS = {
+    "common_voice": ("hearsay.demo.write_speech_corpus", {"format"}),
+    "librispeech": ("hearsay.demo.write_speech_corpus", {"format"}),
+    "timit": ("hearsay.demo.write_timit", {"clauses"}),
+    "slue": ("hearsay.demo.write_slue", {"shares"}),
+}
+
+
+def speaker_of(corpus):
+    """The step that speaks a corpus of the demo."""
+    source = speech_settings(corpus)
+    if source.generated is None:
+        raise ValueError(f"speech_corpora.{corpus} is not generated")
+    return SPEAKERS[source.generated.format][0]
 
 
 def generated_speech(corpus):
     """What is spoken for a corpus of the demo."""
     source = speech_settings(corpus)
-    if source.generated is None:
-        raise ValueError(f"speech_corpora.{corpus} is not generated")
-    return dict(language=source.language, **source.generated.model_dump())
+    taken = {"voices", "utterances", "seed"} | SPEAKERS[source.generated.format][1]
+    kept = source.generated.model_dump(include=taken)
+    if kept.get("shares", True) is None:
+        kept.pop("shares")  # the step's own are those of SLUE
+    return dict(language=source.language, **kept)
 
 
 def speech_archive(corpus, archive):

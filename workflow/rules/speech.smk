@@ -69,10 +69,10 @@ rule write_speech_corpus:
         runtime="30m",
     params:
         settings=lambda w: as_json(**generated_speech(w.corpus)),
-        code=code_of("hearsay.demo.write_speech_corpus"),
+        step=lambda w: speaker_of(w.corpus),
+        code=lambda w: code_of(speaker_of(w.corpus)),
     shell:
-        "python -m hearsay.step hearsay.demo.write_speech_corpus --corpus {wildcards.corpus:q}"
-        " --settings {params.settings:q} --out {output.release:q} --record {output.record:q}"
+        "python -m hearsay.step {params.step} --corpus {wildcards.corpus:q} --settings {params.settings:q} --out {output.release:q} --record {output.record:q}"
         " 2> {log:q}"
 
 
@@ -90,7 +90,7 @@ rule prepare_speech:
     benchmark:
         "<benchmarks>/speech/{corpus}/prepare_{part}.tsv"
     wildcard_constraints:
-        part=r"(?!release(\.run\.json)?$)[^/]+",
+        part=r"(?!(release|words)(\.run\.json)?$)[^/]+",
     conda:
         "../../envs/environment.yaml"
     threads: settings.asr.threads

@@ -3,13 +3,19 @@
 Light: imports neither torch nor NeMo.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hearsay.errors import InputError
-from hearsay.experiments import check_name, read_rows, recipe_of_row, seeds_of
+from hearsay.experiments import (
+    SpeechSet,
+    check_name,
+    parse_sets,
+    read_rows,
+    recipe_of_row,
+    seeds_of,
+)
 from hearsay.settings.asr import RecogniserRecipe
 
 COLUMNS = [
@@ -24,27 +30,6 @@ COLUMNS = [
     "note",
 ]
 _REQUIRED = ["language", "run", "corpora", "validation", "tests", "seeds"]
-_SET = re.compile(r"([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)(?:\*([0-9.]+))?")
-
-
-@dataclass(frozen=True)
-class SpeechSet:
-    """A part of a corpus.
-
-    Attributes
-    ----------
-    weight : how often each clip is seen in an epoch; with 0.5 a random half of them is, anew every
-        epoch.
-    """
-
-    corpus: str
-    part: str
-    weight: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """As in transcripts and scores: ``corpus/part``."""
-        return f"{self.corpus}/{self.part}"
 
 
 @dataclass(frozen=True)
@@ -152,30 +137,6 @@ def check_experiments(
             if source not in by_name:
                 break
             seen.append(source)
-
-
-def parse_sets(where: str, key: str, text: str) -> tuple[SpeechSet, ...]:
-    """``cv-de/train librispeech/dev*0.5`` as parts of corpora with their weights."""
-    found = []
-    for word in text.split():
-        match = _SET.fullmatch(word)
-        weight = _number(match[3]) if match else None
-        if match is None or weight is None or not 0 < weight <= 100:
-            raise InputError(
-                f"{where}: {key}: {word!r} is not corpus/part, or corpus/part*weight with a "
-                "weight above 0 and up to 100"
-            )
-        found.append(SpeechSet(match[1], match[2], weight))
-    if len({each.name for each in found}) < len(found):
-        raise InputError(f"{where}: {key}: {text!r} names a part twice")
-    return tuple(found)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return 1.0 if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def _experiment(where: str, row: Mapping[str, str]) -> Experiment:

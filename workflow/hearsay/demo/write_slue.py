@@ -180,6 +180,7 @@ def _flac(samples: np.ndarray) -> bytes:
 
 
 def main(
+    corpus: str = typer.Option(help="name of the corpus in the configuration"),
     settings: str = typer.Option(
         help="utterances with a sentiment by part (fine-tune, dev, test), and if wanted shares of "
         "Negative, Neutral, Positive, voices, and seed as JSON"
@@ -190,7 +191,7 @@ def main(
     """Speak all parts and write tables and recordings."""
     options = {"shares": SHARES, "voices": [], "seed": 0, **json.loads(settings)}
     options["utterances"] = dict(sorted(options["utterances"].items()))
-    run = Run(STEP, settings=options, seed=options["seed"])
+    run = Run(STEP, settings={"corpus": corpus, **options}, seed=options["seed"])
     scripts = scripts_of(options)
     counts = {}
     cues = [("id", "part", "sentiment", "words", "prosody")]
@@ -211,7 +212,7 @@ def main(
             csv.writer(stream, lineterminator="\n").writerows(cues)
     run.write(record, parts=counts)
     listed = ", ".join(f"{part} {sum(each.values())} utterances" for part, each in counts.items())
-    print(f"SLUE of the demo: {listed}", file=sys.stderr)
+    print(f"{corpus}: {listed}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ def write_utterance(path: Path, utterance: TimedUtterance) -> None:
 
 
 def main(
+    corpus: str = typer.Option(help="name of the corpus in the configuration"),
     settings: str = typer.Option(
         help="utterances by part (train, test), clauses of a sentence at most, voices, and seed as "
         "JSON"
@@ -125,7 +126,7 @@ def main(
     """Speak all parts and write them."""
     options = {"voices": [], "clauses": 2, "seed": 0, **json.loads(settings)}
     options["utterances"] = dict(sorted(options["utterances"].items()))
-    run = Run(STEP, settings=options, seed=options["seed"])
+    run = Run(STEP, settings={"corpus": corpus, **options}, seed=options["seed"])
     if empty := [part for part, count in options["utterances"].items() if count < 1]:
         raise InputError(f"utterances.{empty[0]}: a part has at least one utterance; leave it out")
     everybody, own = sentences_of(options)
@@ -140,7 +141,7 @@ def main(
             counts[part]["seconds"] = round(sum(seconds), 1)
     run.write(record, parts=counts)
     listed = ", ".join(f"{p} {c['utterances']} utterances" for p, c in counts.items())
-    print(f"TIMIT of the demo: {listed}", file=sys.stderr)
+    print(f"{corpus}: {listed}", file=sys.stderr)
 
 
 if __name__ == "__main__":

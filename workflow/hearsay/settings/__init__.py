@@ -13,6 +13,7 @@ from hearsay.settings.closed import Closed, Name
 from hearsay.settings.fmri import FmriDataset
 from hearsay.settings.lm import LanguageModels
 from hearsay.settings.models import PretrainedModel
+from hearsay.settings.slu import Understanding
 from hearsay.settings.spectral import Spectral
 from hearsay.settings.speech import SpeechCorpus
 from hearsay.settings.text import TextCorpus
@@ -39,3 +40,6 @@ class Settings(Closed):
     lm: LanguageModels = Field(LanguageModels(), description="language models")
     speech_corpora: dict[Name, SpeechCorpus] = Field({}, description="corpora of speech, by name")
     asr: Recognition = Field(Recognition(), description="speech recognition")
+    slu: Understanding = Field(
+        Understanding(), description="speech aligned to BERT, and sentiments"
+    )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed
+from hearsay.settings.closed import Closed, Name
 
 
 class AlignerRecipe(Closed):
@@ -108,3 +108,52 @@ class AlignerRecipe(Closed):
         description="share of a token's mass that is left out at either of its ends when words get "
         "their times",
     )
+
+
+class Understanding(Closed):
+    """Aligners of speech to BERT, and classifiers of sentiment on top of them."""
+
+    aligners: str | None = Field(
+        None,
+        description="table of the aligners (TSV: run, preset, corpora, validation, seeds, speech, "
+        "text, published, note, and any keys of the aligner's recipe), relative to the working "
+        "directory, else to the repository; without one this system is left out",
+    )
+    sentiment: str | None = Field(
+        None,
+        description="table of the classifiers of sentiment (TSV: run, kind, aligner, corpora, "
+        "validation, tests, seeds, published, note, and any keys of the classifier's recipe); "
+        "without one there are none",
+    )
+    speech_encoder: Name | None = Field(
+        None, description="model that speech branches start from: data2vec-audio or its like"
+    )
+    text_encoder: Name | None = Field(
+        None, description="BERT that speech is aligned to and grafted onto"
+    )
+    ctc_model: Name | None = Field(
+        None,
+        description="speech encoder with a CTC head over letters, by which transcripts are forced "
+        "onto the audio as the upper reference of Tables 1 and 2; without one there is none",
+    )
+    alignment: list[str] = Field(
+        [],
+        description="parts of corpora with times of words, `corpus/part` (kinds timit and table), "
+        "on which aligners are judged; the tables show the first",
+    )
+    shown: list[str] = Field(
+        [],
+        description="ids of the utterances of the first of these parts that Table 4 and Figure 2 "
+        "show; its first three if empty",
+    )
+    shown_runs: list[Name] = Field(
+        [], description="aligners that Figures 2 and 4 compare; Table 4 shows the last of them"
+    )
+    threads: int = Field(4, ge=1, description="CPU threads of one training")
+    workers: int = Field(4, ge=0, description="processes that load audio; 0: none besides")
+    device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
+    devices: int = Field(
+        1, ge=1, description="GPUs of one training (data parallel); the paper's had 8"
+    )
+    precision: str = Field("auto", description="of Lightning's Fabric")
+    resamples: int = Field(10_000, ge=100, description="draws of the bootstrap over utterances")

@@ -1,6 +1,6 @@
 """Corpora of speech, on which recognisers are trained and tested."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,14 +12,18 @@ Language = Literal["en", "de", "es", "ru"]
 class GeneratedSpeech(Closed):
     """A corpus spoken here by espeak-ng, written as a release of a real corpus is."""
 
-    format: Literal["common_voice", "librispeech"] = Field(
+    format: Literal["common_voice", "librispeech", "timit", "slue"] = Field(
         "common_voice", description="the corpus whose layout, columns and audio format it has"
     )
     voices: list[str] = Field(
         [], description="espeak-ng's voices, such as `en-us+f2`; a set of the language if empty"
     )
-    utterances: dict[Name, int] = Field(
+    utterances: dict[Name, Annotated[int, Field(ge=1)]] = Field(
         {"train": 240, "dev": 60}, description="how many, by the corpus's own parts"
+    )
+    clauses: int = Field(2, ge=1, description="of a sentence of `timit`, at most")
+    shares: dict[Literal["Negative", "Neutral", "Positive"], float] | None = Field(
+        None, description="of the sentiments of `slue`; if not set, those of SLUE-VoxCeleb"
     )
     seed: int = Field(0, ge=0, description="of sentences, speakers, rates and pitches")
 

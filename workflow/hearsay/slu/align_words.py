@@ -68,8 +68,7 @@ def align(
     )
     with bar:
         for numbers, batch in batches_by_length(held, batch_size=batch_size, workers=workers):
-            batch = type(batch)(*(each.to(device) for each in batch))
-            aligned = network.align(batch)
+            aligned = network.align(batch.to(device))
             edges = (
                 aligner.speech.seconds(each).cpu() for each in token_edges(aligned.scaled, trim)
             )

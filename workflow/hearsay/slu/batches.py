@@ -27,14 +27,33 @@ class WordPieces(NamedTuple):
     characters: list[int]
 
 
-class SpeechTextBatch(NamedTuple):
-    """Utterances of one pass through the network, padded with zeros."""
+class SpeechTextBatch:
+    """Utterances of one pass through the network, padded with zeros.
 
-    audio: Tensor  # [B, samples] float32, 16 kHz
-    audio_lengths: Tensor  # [B] int64
-    ids: Tensor  # [B, N] int64 word pieces, [CLS] and [SEP] among them
-    lengths: Tensor  # [B] int64 of ids
-    characters: Tensor  # [B, N] float32
+    No tuple: in mixed precision Fabric casts the tensors of tuples to 8 bits of mantissa, and the
+    audio would be noisy before it is normalised.
+
+    Parameters
+    ----------
+    audio, audio_lengths : [B, samples] float32 at 16 kHz; [B] int64.
+    ids, lengths : [B, N] int64 word pieces, [CLS] and [SEP] among them; [B] int64.
+    characters : [B, N] float32.
+    """
+
+    def __init__(
+        self,
+        audio: Tensor,
+        audio_lengths: Tensor,
+        ids: Tensor,
+        lengths: Tensor,
+        characters: Tensor,
+    ) -> None:
+        self.audio, self.audio_lengths = audio, audio_lengths
+        self.ids, self.lengths, self.characters = ids, lengths, characters
+
+    def to(self, device: torch.device | str) -> "SpeechTextBatch":
+        """The batch on a device."""
+        return SpeechTextBatch(*(tensor.to(device) for tensor in vars(self).values()))
 
 
 def word_pieces(

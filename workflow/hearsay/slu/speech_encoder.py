@@ -163,7 +163,7 @@ def load_speech_encoder(
     missing -= {"masked_spec_embed"}
     if missing:
         raise InputError(f"{folder}: its weights lack {sorted(missing)[0]}; fetch the model again")
-    return SpeechEncoder(model, normalise=_normalises(folder), frozen=frozen)
+    return SpeechEncoder(model, normalise=normalises(folder), frozen=frozen)
 
 
 def encoder_of(
@@ -176,6 +176,7 @@ def encoder_of(
     return SpeechEncoder(AutoModel.from_config(made), normalise=normalise, frozen=frozen)
 
 
-def _normalises(folder: Path | str) -> bool:
+def normalises(folder: Path | str) -> bool:
+    """Whether a model's folder says that its audio is brought to mean 0 and variance 1 first."""
     path = Path(folder) / "preprocessor_config.json"
     return bool(read_json(path).get("do_normalize", True)) if path.is_file() else True

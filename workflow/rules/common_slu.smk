@@ -1,0 +1,232 @@
+"""What the rules of aligners, sentiments and their tables use: experiments, parts, paths."""
+
+import re
+
+from hearsay.experiments import parse_sets
+from hearsay.slu.aligner_experiments import check_sets, read_aligners
+from hearsay.slu.sentiment_experiments import read_sentiment
+
+SLUE = [name for name, corpus in settings.speech_corpora.items() if corpus.kind == "slue"]
+TIMED = ("timit", "table")  # kinds of corpora whose words have times
+
+
+def table_of(key, read):
+    """Experiments of the table that a setting names, by run."""
+    table = getattr(settings.slu, key)
+    if table is None:
+        return {}
+    path = Path(table) if os.path.exists(table) else ROOT / table
+    parts = {name: list(corpus.parts) for name, corpus in settings.speech_corpora.items()}
+    try:
+        experiments = read(path)
+        for each in experiments:
+            check_sets(f"slu.{key}, run {each.run!r}", each.sets, parts)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return {each.run: each for each in experiments}
+
+
+ALIGNERS = table_of("aligners", read_aligners)
+SENTIMENT = table_of("sentiment", read_sentiment)
+
+
+def slu_part(key, text):
+    """A part of a corpus that a setting names as `corpus/part`."""
+    try:
+        (part,) = parse_sets(f"slu.{key}", "part", text)
+        parts = {name: list(corpus.parts) for name, corpus in settings.speech_corpora.items()}
+        check_sets(f"slu.{key}", [part], parts)
+    except (InputError, ValueError) as error:
+        raise WorkflowError(str(error)) from None
+    return part
+
+
+def timed_parts():
+    """Parts on which aligners are judged, as the settings have them."""
+    parts = [slu_part("alignment", text) for text in settings.slu.alignment]
+    for part in parts:
+        kind = settings.speech_corpora[part.corpus].kind
+        if kind not in TIMED:
+            raise WorkflowError(
+                f"slu.alignment: {part.name} is of kind {kind}, which has no times of words; "
+                f"name parts of kind {' or '.join(TIMED)}"
+            )
+    return parts
+
+
+def check_understanding():
+    """Refuse settings of this system that name what there is not."""
+    slu = settings.slu
+    for run, each in [*ALIGNERS.items(), *SENTIMENT.items()]:
+        for key, given in (("speech_encoder", "speech"), ("text_encoder", "text")):
+            name = getattr(each, given, "") or getattr(slu, key)
+            if name not in settings.models:
+                known = ", ".join(settings.models) or "none"
+                raise WorkflowError(f"slu.{key}: no model {name!r}; there are: {known}")
+    if slu.ctc_model is not None and slu.ctc_model not in settings.models:
+        raise WorkflowError(f"slu.ctc_model: no model {slu.ctc_model!r}")
+    for run, each in SENTIMENT.items():
+        if each.aligner and each.aligner not in ALIGNERS:
+            known = ", ".join(ALIGNERS) or "none"
+            raise WorkflowError(
+                f"slu.sentiment, run {run!r}: no aligner {each.aligner!r}; there are: {known}"
+            )
+        wrong = [part for part in each.sets if part.corpus not in SLUE]
+        if wrong:
+            raise WorkflowError(
+                f"slu.sentiment, run {run!r}: {wrong[0].corpus} is not of kind slue: its clips "
+                "have no sentiment"
+            )
+    if unknown := [run for run in slu.shown_runs if run not in ALIGNERS]:
+        raise WorkflowError(f"slu.shown_runs: no aligner {unknown[0]!r}")
+
+
+check_understanding()
+TIMED_PARTS = timed_parts()
+
+
+def slu_why(experiment):
+    """Why something cannot be trained, if it cannot: a corpus of its line cannot be had."""
+    for each in experiment.sets:
+        if not speech_available(each.corpus):
+            return f"not run: {settings.speech_corpora[each.corpus].access}"
+    aligner = getattr(experiment, "aligner", "")
+    return slu_why(ALIGNERS[aligner]) if aligner else ""
+
+
+# What can be trained, and the parts with times that can be had.
+ALIGNED = [run for run, each in ALIGNERS.items() if not slu_why(each)]
+CLASSIFIED = [run for run, each in SENTIMENT.items() if not slu_why(each)]
+JUDGED = [part for part in TIMED_PARTS if speech_available(part.corpus)]
+
+
+def aligner_experiment(run):
+    """One row of the table of aligners."""
+    if run not in ALIGNERS:
+        known = ", ".join(ALIGNERS) or "none"
+        raise ValueError(f"no run {run!r} in slu.aligners; there are: {known}")
+    return ALIGNERS[run]
+
+
+def sentiment_experiment(run):
+    """One row of the table of classifiers of sentiment."""
+    if run not in SENTIMENT:
+        known = ", ".join(SENTIMENT) or "none"
+        raise ValueError(f"no run {run!r} in slu.sentiment; there are: {known}")
+    return SENTIMENT[run]
+
+
+def speech_encoder_of(experiment):
+    """Folder of the speech encoder that an aligner or classifier starts from."""
+    return weights_of(getattr(experiment, "speech", "") or settings.slu.speech_encoder)
+
+
+def text_encoder_of(experiment):
+    """Folder of the text encoder of an aligner or classifier."""
+    return weights_of(getattr(experiment, "text", "") or settings.slu.text_encoder)
+
+
+def slu_settings(recipe):
+    """What one training reads."""
+    return dict(
+        recipe=recipe.model_dump(),
+        **settings.slu.model_dump(include={"device", "devices", "precision", "workers"}),
+    )
+
+
+def aligner_weights(run, seed):
+    """Weights of an aligner: of that seed, else of its first."""
+    seeds = aligner_experiment(run).seeds
+    used = seed if seed in seeds else seeds[0]
+    return f"<results>/slu/aligners/{run}/{used}/weights.safetensors"
+
+
+def labels_of(sets):
+    """Tables of sentiments of parts of corpora."""
+    return [f"<results>/speech/{each.corpus}/{each.part}.labels.csv" for each in sets]
+
+
+def aligner_trainings():
+    """Run and seed of every aligner that can be trained."""
+    return [(run, seed) for run in ALIGNED for seed in ALIGNERS[run].seeds]
+
+
+def sentiment_trainings():
+    """Run and seed of every classifier that can be trained."""
+    return [(run, seed) for run in CLASSIFIED for seed in SENTIMENT[run].seeds]
+
+
+def reference_of(part):
+    """Words of a part with the times that its corpus has."""
+    return f"<results>/speech/{part.corpus}/words/{part.part}.csv"
+
+
+def word_times_of(run, seed, part):
+    """Words of a part with the times that an aligner gives them."""
+    return f"<results>/slu/aligners/{run}/{seed}/{part.corpus}/{part.part}.words.csv"
+
+
+def forced_times_of(part):
+    """Words of a part with the times that the CTC model gives them."""
+    return f"<results>/slu/forced/{settings.slu.ctc_model}/{part.corpus}/{part.part}.words.csv"
+
+
+def all_word_times():
+    """Every aligner's words of every part."""
+    return [
+        word_times_of(run, seed, part) for run, seed in aligner_trainings() for part in JUDGED
+    ]
+
+
+def all_forced_times():
+    """The CTC model's words of every part, if there is such a model."""
+    return [forced_times_of(part) for part in JUDGED] if settings.slu.ctc_model else []
+
+
+def sentiment_outputs(name):
+    """A file of every training of a classifier."""
+    return [f"<results>/slu/sentiment/{run}/{seed}/{name}" for run, seed in sentiment_trainings()]
+
+
+def sentiment_tests():
+    """Parts that classifiers are tested on, each once."""
+    return list({p.name: p for run in CLASSIFIED for p in SENTIMENT[run].tests}.values())
+
+
+def slu_all_parts():
+    """Parts of corpora that any training or test of this system reads, each once."""
+    sets = [part for run in ALIGNED for part in ALIGNERS[run].sets]
+    sets += [part for run in CLASSIFIED for part in SENTIMENT[run].sets]
+    return list({part.name: part for part in [*sets, *(JUDGED if ALIGNED else [])]}.values())
+
+
+# What `all` asks for: scores of what can be trained and judged.
+SLU_SCORES = [
+    *(["<results>/slu/alignment.csv"] if ALIGNED and JUDGED else []),
+    *(["<results>/slu/sentiment.csv"] if CLASSIFIED else []),
+]
+
+
+def shown_states():
+    """Aligners whose states are shown, each with the file of its first seed."""
+    if not JUDGED:
+        return []
+    return [
+        (run, f"<results>/slu/aligners/{run}/{ALIGNERS[run].seeds[0]}/states.npz")
+        for run in settings.slu.shown_runs
+        if run in ALIGNED
+    ]
+
+
+def slu_records():
+    """Run records behind the tables and figures of this system."""
+    records = [f"<results>/speech/{part.name}.run.json" for part in slu_all_parts()]
+    records += [reference_of(part).replace(".csv", ".run.json") for part in JUDGED if ALIGNED]
+    for run, seed in aligner_trainings():
+        records.append(f"<results>/slu/aligners/{run}/{seed}/training.run.json")
+    records += [path.replace(".words.csv", ".run.json") for path in all_word_times()]
+    records += [path.replace(".words.csv", ".run.json") for path in all_forced_times()]
+    records += [path.replace(".npz", ".run.json") for _, path in shown_states()]
+    for name in ("training.run.json", "predictions.run.json"):
+        records += sentiment_outputs(name)
+    return [*records, *[path.replace(".csv", ".run.json") for path in SLU_SCORES]]

@@ -20,6 +20,8 @@ DE = {"kind": "common_voice", "language": "de"}
         (DE | {"path": "a", "kind": "commonvoice"}, "Input should be 'common_voice'"),
         (DE | {"path": "a", "policy": "drop"}, "'drop-character', 'drop-utterance'"),
         (DE | {"path": "a", "training": ["trian"]}, "'trian', which parts does not have"),
+        (DE | {"path": "a", "parts": {"words": ["x"]}, "training": []}, "'words' is what a folder"),
+        (DE | {"generated": {"utterances": {"train": 0}}}, "greater than or equal to 1"),
         (DE | {"path": "a", "max_duration": 0}, "greater than 0"),
         (DE | {"generated": {"format": "librispeech"}}, "kind is 'common_voice' but generated"),
         (DE | {"archives": {"a.tar.gz": {"url": "file:///etc/passwd"}}}, "https?://"),

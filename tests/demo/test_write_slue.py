@@ -27,7 +27,7 @@ TELLING = {w: s for s in ("Negative", "Positive") for w in QUALITIES[s]}
 
 def write(folder, **changes):
     settings = json.dumps(OPTIONS | changes)
-    write_slue.main(settings, folder, folder.with_suffix(".run.json"))
+    write_slue.main("slue", settings, folder, folder.with_suffix(".run.json"))
     return folder
 
 

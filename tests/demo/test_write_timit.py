@@ -22,7 +22,7 @@ OPTIONS = {"utterances": {"train": 24, "test": 9}, "clauses": 2, "voices": [], "
 
 def write(folder, **changes):
     settings = json.dumps(OPTIONS | changes)
-    write_timit.main(settings, folder, folder.with_suffix(".run.json"))
+    write_timit.main("timit", settings, folder, folder.with_suffix(".run.json"))
     return folder
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from hearsay.settings.closed import Closed, Name
 
 Language = Literal["en", "de", "es", "ru"]
+RESERVED = ("release", "words")  # folders and files beside those of the parts
 
 
 class GeneratedSpeech(Closed):
@@ -126,6 +127,8 @@ class SpeechCorpus(Closed):
             raise ValueError(
                 f"kind is {self.kind!r} but generated.format {self.generated.format!r}"
             )
+        if taken := [part for part in self.parts if part in RESERVED]:
+            raise ValueError(f"parts: {taken[0]!r} is what a folder beside them is called; rename it")
         if unknown := [part for part in self.training if part not in self.parts]:
             raise ValueError(f"training names {unknown[0]!r}, which parts does not have")
         return self

@@ -105,7 +105,14 @@ def test_equal_settings_give_equal_bytes(tmp_path):
     turned = few | {"utterances": dict(reversed(few["utterances"].items()))}
     sums = []
     for name, options in (("a", few), ("b", turned), ("c", few | {"seed": 1})):
-        arguments = ["--settings", json.dumps(options), "--out", str(tmp_path / name)]
+        arguments = [
+            "--corpus",
+            "c",
+            "--settings",
+            json.dumps(options),
+            "--out",
+            str(tmp_path / name),
+        ]
         arguments += ["--record", str(tmp_path / f"{name}.json")]
         command = [sys.executable, "-m", "hearsay.step", write_timit.STEP, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,6 +1,5 @@
 """Batches of speech with its word pieces: what goes into which step, read and padded."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -8,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from hearsay.corpora.manifest import Clip, read_audio
 from hearsay.errors import InputError
 from hearsay.slu.bert_layers import BertLayers
 from hearsay.slu.speech_encoder import SpeechEncoder
-from hearsay.training.loop import Pieces
+from hearsay.training import epoch_batches
 
 EDGE_CHARACTERS = 3  # that [CLS] and [SEP] count as: some 0.2 s of silence
 
@@ -137,86 +136,17 @@ def padded(items: Sequence[tuple[np.ndarray, WordPieces]]) -> SpeechTextBatch:
     )
 
 
-class EpochBatches:
-    """The batches of every epoch: the same ones in the same order whenever they are asked for.
+class EpochBatches(epoch_batches.EpochBatches):
+    """The batches of every epoch of clips; options as of `hearsay.training.epoch_batches`."""
 
-    Parameters
-    ----------
-    held : clips with their word pieces.
-    batch_size : utterances a step, over all processes; the last of an epoch may be smaller.
-    micro_batch : utterances that go through the network at once.
-    buckets : groups by length, of which a batch has utterances of one; 1 mixes all lengths.
-    seed : of the order.
-    workers : processes that read audio; 0: this one.
-    rank, processes : the share of a data-parallel process.
-    """
-
-    def __init__(
-        self,
-        held: SpeechTexts,
-        *,
-        batch_size: int,
-        micro_batch: int,
-        buckets: int = 1,
-        seed: int = 0,
-        workers: int = 0,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        self._held, self._samples = held, np.array([clip.samples for clip in held.clips])
-        self._batch_size, self._micro_batch = batch_size, micro_batch
-        self._buckets, self._seed, self._workers = buckets, seed, workers
-        self._rank, self._processes = rank, processes
-        self.steps_per_epoch = math.ceil(len(held) / batch_size)
-        if len(held) - (self.steps_per_epoch - 1) * batch_size < processes:
-            self.steps_per_epoch -= 1  # a process would have nothing to do in the last step
-        if self.steps_per_epoch < 1:
-            raise InputError(f"{len(held)} clips are too few for {processes} processes")
-
-    def order(self, epoch: int) -> list[np.ndarray]:
-        """Numbers of the utterances of every step of an epoch, of all processes together."""
-        draw = np.random.default_rng([self._seed, epoch])
-        chosen = draw.permutation(len(self._held))
-        if self._buckets > 1:
-            by_length = chosen[np.argsort(self._samples[chosen], kind="stable")]
-            groups = np.array_split(by_length, self._buckets)
-            chosen = np.concatenate([draw.permutation(group) for group in groups])
-        cuts = range(self._batch_size, len(chosen), self._batch_size)
-        steps = np.split(chosen, list(cuts))[: self.steps_per_epoch]
-        if self._buckets > 1:
-            steps = [*(steps[k] for k in draw.permutation(len(steps) - 1)), steps[-1]]
-        return steps
-
-    def __call__(self, epoch: int, start: int = 0) -> Iterator[Pieces]:
-        """Steps of an epoch from number `start` on, for this process."""
-        steps = [step[self._rank :: self._processes] for step in self.order(epoch)[start:]]
-        pieces = [_cut(step.tolist(), self._micro_batch) for step in steps]
-        loader = _loader(self._held, [each for step in pieces for each in step], self._workers)
-        for step in pieces:
-            yield Pieces([next(loader) for _ in step], weights=[len(each) for each in step])
+    def __init__(self, held: SpeechTexts, **options: Any) -> None:
+        super().__init__(held, [clip.samples for clip in held.clips], padded, **options)
 
 
 def batches_by_length(
     held: SpeechTexts, *, batch_size: int, workers: int = 0
 ) -> Iterator[tuple[list[int], SpeechTextBatch]]:
     """All utterances once, the longest first: their numbers, and the batch."""
-    order = sorted(range(len(held)), key=lambda number: -held.clips[number].samples)
-    numbers = _cut(order, batch_size)
-    yield from zip(numbers, _loader(held, numbers, workers), strict=True)
-
-
-def _cut(numbers: list[int], size: int) -> list[list[int]]:
-    return [numbers[k : k + size] for k in range(0, len(numbers), size)]
-
-
-def _loader(held: SpeechTexts, numbers: list[list[int]], workers: int) -> Iterator[SpeechTextBatch]:
-    """Batches in the order given."""
-    loader: DataLoader = DataLoader(
-        held,
-        batch_sampler=numbers,
-        num_workers=workers,
-        collate_fn=padded,
-        # Else it draws from the global generator, and a resumed training would end differently.
-        generator=torch.Generator().manual_seed(0),
-    )
-    return iter(loader)
+    lengths = [clip.samples for clip in held.clips]
+    options = {"batch_size": batch_size, "workers": workers}
+    return epoch_batches.batches_by_length(held, lengths, padded, **options)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,30 +30,11 @@ from hearsay.slu.objective import AlignmentLoss
 from hearsay.slu.recipes import checked
 from hearsay.slu.speech_encoder import load_speech_encoder
 from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.clock import Clock
 from hearsay.training.loop import Training, fit, start, write_history
 
 STEP = "hearsay.slu.train_aligner"
 EDGE_TEXTS = 256  # transcripts whose [CLS] and [SEP] constant edges are the mean of
-
-
-class Clock:
-    """Seconds of training, those before an interruption included."""
-
-    def __init__(self) -> None:
-        self._before, self._started = 0.0, time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """So far."""
-        return self._before + time.monotonic() - self._started
-
-    def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
-        self._before, self._started = state["seconds"], time.monotonic()
 
 
 class Validation:

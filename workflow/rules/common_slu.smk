@@ -146,6 +146,22 @@ def labels_of(sets):
     return [f"<results>/speech/{each.corpus}/{each.part}.labels.csv" for each in sets]
 
 
+def sentiment_models(run, seed):
+    """By option of the step, what a classifier starts from."""
+    experiment = sentiment_experiment(run)
+    if experiment.kind == "speech":
+        return {"speech": speech_encoder_of(experiment)}
+    if experiment.kind == "text":
+        return {"text": text_encoder_of(experiment)}
+    aligner = aligner_experiment(experiment.aligner)
+    return {"aligner": aligner_weights(aligner.run, seed), "text": text_encoder_of(aligner)}
+
+
+def sentiment_text(run):
+    """The text encoder that a classifier has, if it has one."""
+    return sentiment_models(run, 0).get("text", [])
+
+
 def aligner_trainings():
     """Run and seed of every aligner that can be trained."""
     return [(run, seed) for run in ALIGNED for seed in ALIGNERS[run].seeds]

@@ -244,3 +244,137 @@ rule show_states:
         " --seed {wildcards.seed} --weights {input.weights:q} --speech {input.speech:q}"
         " --text {input.text:q} --part {input.manifest:q} --settings {params.settings:q}"
         " --threads {threads} --out {output.states:q} --record {output.record:q} 2> {log:q}"
+
+
+rule train_sentiment:
+    input:
+        training=lambda w: manifests_of(sentiment_experiment(w.run).corpora),
+        labels=lambda w: labels_of(sentiment_experiment(w.run).corpora),
+        validation=lambda w: manifest_of(sentiment_experiment(w.run).validation),
+        validation_labels=lambda w: labels_of([sentiment_experiment(w.run).validation]),
+        audio=lambda w: audio_of(sentiment_experiment(w.run).sets),
+        models=lambda w: sentiment_models(w.run, int(w.seed)).values(),
+    output:
+        weights="<results>/slu/sentiment/{run}/{seed}/weights.safetensors",
+        history="<results>/slu/sentiment/{run}/{seed}/history.csv",
+        record="<results>/slu/sentiment/{run}/{seed}/training.run.json",
+    log:
+        "<logs>/slu/sentiment/{run}/{seed}/train_sentiment.log",
+    benchmark:
+        "<benchmarks>/slu/sentiment/{run}/{seed}/train_sentiment.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: settings.slu.threads
+    resources:
+        mem_mb=lambda w: 4000 + 600 * sentiment_experiment(w.run).recipe.micro_batch,
+        runtime="24h",
+        gpu=SLU_GPUS,
+    params:
+        settings=lambda w: as_json(**slu_settings(sentiment_experiment(w.run).recipe)),
+        kind=lambda w: sentiment_experiment(w.run).kind,
+        parts=lambda w, input: [
+            *[f"--training={path}" for path in input.training],
+            *[f"--labels={path}" for path in input.labels],
+        ],
+        models=lambda w, input: [
+            f"--{name}={path}"
+            for name, path in zip(sentiment_models(w.run, int(w.seed)), input.models)
+        ],
+        # Beside the outputs and none of them: Snakemake leaves it alone when a job is killed.
+        checkpoints=subpath(output.weights, parent=True),
+        code=code_of("hearsay.slu.train_sentiment"),
+    shell:
+        "python -m hearsay.step hearsay.slu.train_sentiment --run {wildcards.run:q}"
+        " --seed {wildcards.seed} --kind {params.kind:q} {params.parts:q}"
+        " --validation {input.validation:q} --validation-labels {input.validation_labels:q}"
+        " {params.models:q} --settings {params.settings:q} --threads {threads}"
+        " --weights {output.weights:q} --history {output.history:q} --record {output.record:q}"
+        " --checkpoints {params.checkpoints:q}/checkpoints 2> {log:q}"
+
+
+rule predict_sentiment:
+    input:
+        weights="<results>/slu/sentiment/{run}/{seed}/weights.safetensors",
+        tests=lambda w: manifests_of(sentiment_experiment(w.run).tests),
+        labels=lambda w: labels_of(sentiment_experiment(w.run).tests),
+        audio=lambda w: audio_of(sentiment_experiment(w.run).tests),
+        text=lambda w: sentiment_text(w.run),
+    output:
+        predictions="<results>/slu/sentiment/{run}/{seed}/predictions.csv",
+        record="<results>/slu/sentiment/{run}/{seed}/predictions.run.json",
+    log:
+        "<logs>/slu/sentiment/{run}/{seed}/predict_sentiment.log",
+    benchmark:
+        "<benchmarks>/slu/sentiment/{run}/{seed}/predict_sentiment.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: settings.slu.threads
+    resources:
+        mem_mb=8000 if SLU_GPUS else 4000,
+        runtime="4h",
+        gpu=min(SLU_GPUS, 1),
+    params:
+        # One by one: some encoders see how far an utterance is padded.
+        settings=as_json(batch_size=1, **settings.slu.model_dump(include={"device", "workers"})),
+        kind=lambda w: sentiment_experiment(w.run).kind,
+        tests=lambda w, input: [
+            text
+            for part, manifest, labels in zip(
+                sentiment_experiment(w.run).tests, input.tests, input.labels
+            )
+            for text in (f"--part={part.name}={manifest}", f"--labels={part.name}={labels}")
+        ],
+        text=lambda w, input: [f"--text={path}" for path in [input.text] if path],
+        code=code_of("hearsay.slu.predict_sentiment"),
+    shell:
+        "python -m hearsay.step hearsay.slu.predict_sentiment --run {wildcards.run:q}"
+        " --seed {wildcards.seed} --kind {params.kind:q} --weights {input.weights:q}"
+        " {params.text:q} {params.tests:q} --settings {params.settings:q} --threads {threads}"
+        " --out {output.predictions:q} --record {output.record:q} 2> {log:q}"
+
+
+rule score_sentiment:
+    input:
+        predictions=sentiment_outputs("predictions.csv"),
+        trainings=sentiment_outputs("training.run.json"),
+        labels=labels_of(sentiment_tests()),
+        training_labels=labels_of(SENTIMENT[CLASSIFIED[0]].corpora) if CLASSIFIED else [],
+    output:
+        scores="<results>/slu/sentiment.csv",
+        record="<results>/slu/sentiment.run.json",
+    log:
+        "<logs>/slu/score_sentiment.log",
+    benchmark:
+        "<benchmarks>/slu/score_sentiment.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        settings=as_json(resamples=settings.slu.resamples),
+        trainings=lambda w, input: [
+            "--training="
+            + as_json(
+                run=run,
+                seed=seed,
+                kind=SENTIMENT[run].kind,
+                predictions=predictions,
+                training=training,
+            )
+            for (run, seed), predictions, training in zip(
+                sentiment_trainings(), input.predictions, input.trainings
+            )
+        ],
+        labels=lambda w, input: [
+            *[
+                f"--labels={part.name}={path}"
+                for part, path in zip(sentiment_tests(), input.labels)
+            ],
+            *[f"--training-labels={path}" for path in input.training_labels],
+        ],
+        code=code_of("hearsay.slu.score_sentiment"),
+    shell:
+        "python -m hearsay.step hearsay.slu.score_sentiment {params.trainings:q}"
+        " {params.labels:q} --settings {params.settings:q} --out {output.scores:q}"
+        " --record {output.record:q} 2> {log:q}"

@@ -62,7 +62,7 @@ def as_json(**values):
 
 
 def model_settings(model, *kinds):
-    """The settings of a model, which is one of `kinds` (hub, url, path, digits, tiny) if any are given."""
+    """The settings of a model, which is one of `kinds` (`hub`, `url`, … `tiny_speech`) if any are given."""
     if model not in settings.models:
         raise ValueError(f"no model {model!r}; there are: {', '.join(settings.models)}")
     source = settings.models[model]
@@ -80,6 +80,8 @@ def weights_of(model):
         return f"<results>/models/{model}.safetensors"
     if source.tiny is not None:
         return f"<results>/models/tiny/{model}"
+    if source.tiny_speech is not None:
+        return f"<results>/models/speech/{model}"
     return f"<resources>/models/{model}"
 
 

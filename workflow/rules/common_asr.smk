@@ -2,6 +2,7 @@
 
 from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
 from hearsay.corpora.speech_readers import module_of
+from hearsay.experiments import parse_sets
 
 
 def read_recognition():
@@ -46,6 +47,22 @@ def speech_settings(corpus):
         known = ", ".join(settings.speech_corpora) or "none"
         raise ValueError(f"no corpus of speech {corpus!r}; there are: {known}")
     return settings.speech_corpora[corpus]
+
+
+def tiny_speech_parts(model):
+    """Parts of corpora that a tiny speech encoder learns from."""
+    where = f"models.{model}.tiny_speech.speech"
+    named = model_settings(model, "tiny_speech").tiny_speech.speech
+    parts = parse_sets(where, "part", " ".join(named))
+    for part in parts:
+        if part.part not in speech_settings(part.corpus).parts:
+            raise ValueError(f"{where}: {part.corpus} has no part {part.part!r}")
+    return parts
+
+
+def tiny_speech_settings(model):
+    """What its training reads."""
+    return model_settings(model, "tiny_speech").tiny_speech.model_dump(exclude={"speech"})
 
 
 def speech_available(corpus):

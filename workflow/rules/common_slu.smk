@@ -2,7 +2,6 @@
 
 import re
 
-from hearsay.experiments import parse_sets
 from hearsay.slu.aligner_experiments import check_sets, read_aligners
 from hearsay.slu.sentiment_experiments import read_sentiment
 

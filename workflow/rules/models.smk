@@ -81,3 +81,32 @@ rule train_tiny_model:
         "python -m hearsay.step hearsay.demo.train_tiny_model --model {wildcards.model}"
         " --settings {params.settings:q} --out {output.weights:q} --record {output.record:q}"
         " --checkpoints {output.weights:q}.training 2> {log:q}"
+
+
+rule train_tiny_speech:
+    input:
+        training=lambda w: manifests_of(tiny_speech_parts(w.model)),
+        audio=lambda w: audio_of(tiny_speech_parts(w.model)),
+    output:
+        weights=directory("<results>/models/speech/{model}"),
+        record="<results>/models/speech/{model}.run.json",
+    log:
+        "<logs>/models/speech/{model}/train_tiny_speech.log",
+    benchmark:
+        "<benchmarks>/models/speech/{model}/train_tiny_speech.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        settings=lambda w: as_json(**tiny_speech_settings(w.model)),
+        language=lambda w: speech_settings(tiny_speech_parts(w.model)[0].corpus).language,
+        training=lambda w, input: [f"--training={path}" for path in input.training],
+        code=code_of("hearsay.demo.train_tiny_speech"),
+    shell:
+        "python -m hearsay.step hearsay.demo.train_tiny_speech --model {wildcards.model}"
+        " {params.training:q} --language {params.language:q} --settings {params.settings:q}"
+        " --threads {threads} --out {output.weights:q} --record {output.record:q}"
+        " --checkpoints {output.weights:q}.training 2> {log:q}"

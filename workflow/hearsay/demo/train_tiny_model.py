@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hearsay.demo.sentences import corpus, story
+from hearsay.demo.sentiment_sentences import make_sentiment_sentences
+from hearsay.demo.spoken_sentences import GRAMMARS
 from hearsay.demo.tokenizers import ALIGNMENT, byte_level_tokenizer, wordpiece_tokenizer
 from hearsay.demo.word_vectors import token_vectors
 from hearsay.errors import InputError
@@ -40,6 +43,8 @@ TR, SPOKEN = 2.0, 600  # seconds, of a TR and of one spoken story
 POSITIONS = 256
 ROUND = 50  # steps of one of the loop's epochs, after each of which there is a checkpoint
 IGNORED = -100
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TOLD = {"Negative": 300, "Neutral": 300, "Positive": 300}  # sentences by the sentiment of a word
 HELD_OUT = 64  # sequences of the held-out text that are scored
 
 
@@ -58,6 +63,32 @@ def spoken(seed: str, words: int) -> list[str]:
             rows[int(word.onset / TR)].append(word.text)
         lines += ["".join([" ".join(row), ALIGNMENT]).strip() for row in rows]
     return lines
+
+
+def texts_of(text: str, seed: int) -> tuple[list[str], list[str]]:
+    """Sentences to learn from, and a tenth as many that are held out.
+
+    Parameters
+    ----------
+    text : ``stories``, ``spoken`` (the English of `hearsay.demo.spoken_sentences` and
+        `hearsay.demo.sentiment_sentences`, as often the one as the other) or ``digits``.
+    """
+    if text == "stories":
+        return corpus(f"{seed} training", SENTENCES), corpus(f"{seed} held out", SENTENCES // 10)
+    random = Random(f"{seed} {text}")
+    if text == "digits":
+        drawn = [
+            " ".join(random.choices(DIGITS, k=random.randint(3, 7)))
+            for _ in range(SENTENCES + SENTENCES // 10)
+        ]
+    else:
+        plain = list(GRAMMARS["en"].sentences())
+        told = [s for each in make_sentiment_sentences(TOLD, seed).values() for s in each]
+        drawn = [
+            random.choice(plain if random.random() < 0.5 else told)
+            for _ in range(SENTENCES + SENTENCES // 10)
+        ]
+    return drawn[:SENTENCES], drawn[SENTENCES:]
 
 
 def sequences(tokenizer: Any, lines: list[str], kind: str) -> Tensor:
@@ -175,7 +206,9 @@ def held_out_quality(kind: str, model: Any, batch: tuple[Tensor, Tensor]) -> dic
 
 def main(
     model: str = typer.Option(help="name of the model in the configuration"),
-    settings: str = typer.Option(help="kind (bert or gpt2), width, layers, steps, seed as JSON"),
+    settings: str = typer.Option(
+        help="kind (bert or gpt2), width, layers, steps, text, seed as JSON"
+    ),
     out: Path = typer.Option(help="folder to write, in the hub's layout"),
     record: Path = typer.Option(help="run record to write"),
     checkpoints: Path = typer.Option(help="folder of checkpoints while it runs"),
@@ -187,6 +220,8 @@ def main(
         raise InputError(f"models.{model}: kind {kind!r} is not one of: bert, gpt2")
     if options["width"] % HEADS:
         raise InputError(f"models.{model}: width {options['width']} is no multiple of {HEADS}")
+    if kind == "gpt2" and options.get("text", "stories") != "stories":
+        raise InputError(f"models.{model}: text {options['text']!r} is for kind bert")
     if steps < ROUND or steps % ROUND:
         raise InputError(f"models.{model}: steps {steps} is no multiple of {ROUND}")
     torch.set_num_threads(1)  # the order of additions would follow the number of threads
@@ -195,8 +230,7 @@ def main(
     folder = CheckpointFolder(checkpoints, identity)
     fabric = start(seed, device="cpu")
 
-    lines = corpus(f"{seed} training", SENTENCES)
-    plain = corpus(f"{seed} held out", SENTENCES // 10)
+    lines, plain = texts_of(options.get("text", "stories"), seed)
     if kind == "gpt2":
         aloud = spoken(str(seed), sum(len(line.split()) for line in lines) // 2)
         lines = [*lines[: len(lines) // 2], *aloud]

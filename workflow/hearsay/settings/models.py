@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from hearsay.settings.closed import Closed
 
+SOURCES = ("hub", "url", "path", "digits", "tiny", "tiny_speech")
+
 
 class DigitsNet(Closed):
     """A small convolutional net, trained on scikit-learn's handwritten digits (8x8 pixels)."""
@@ -26,11 +28,30 @@ class TinyModel(Closed):
     width: int = Field(64, ge=8, multiple_of=4, description="hidden size")
     layers: int = Field(2, ge=1, description="transformer layers")
     steps: int = Field(300, ge=50, multiple_of=50, description="training steps")
+    text: Literal["stories", "spoken", "digits"] = Field(
+        "stories",
+        description="what BERT learns from: the general text of the demo's stories, sentences that "
+        "the demo speaks, or strings of digits in words",
+    )
     seed: int = Field(0, ge=0, description="initial weights and order of sentences")
 
 
+class TinySpeech(Closed):
+    """A very small speech encoder with a head for letters, trained here by CTC."""
+
+    speech: list[str] = Field(
+        min_length=1, description="parts of corpora to train on, `corpus/part`"
+    )
+    width: int = Field(64, ge=16, multiple_of=16, description="hidden size")
+    layers: int = Field(2, ge=1, description="transformer layers")
+    epochs: int = Field(10, ge=1, description="passes over the utterances")
+    batch_size: int = Field(8, ge=1, description="utterances a step")
+    learning_rate: float = Field(0.003, gt=0, description="peak, of AdamW")
+    seed: int = Field(0, ge=0, description="initial weights and order of utterances")
+
+
 class PretrainedModel(Closed):
-    """One neural network. Name exactly one of hub, url, path, digits, tiny."""
+    """One neural network. Name exactly one of hub, url, path, digits, tiny, tiny_speech."""
 
     hub: str | None = Field(
         None, description="repository on the Hugging Face hub, such as `timm/vgg11.tv_in1k`"
@@ -47,6 +68,9 @@ class PretrainedModel(Closed):
     )
     digits: DigitsNet | None = Field(None, description="train this net here instead")
     tiny: TinyModel | None = Field(None, description="train this language model here instead")
+    tiny_speech: TinySpeech | None = Field(
+        None, description="train this speech encoder here instead"
+    )
     series: str = Field(
         "",
         description="models of one series are compared with each other by the spectral audit",
@@ -57,13 +81,9 @@ class PretrainedModel(Closed):
 
     @model_validator(mode="after")
     def _one_source(self) -> "PretrainedModel":
-        given = [
-            k for k in ("hub", "url", "path", "digits", "tiny") if getattr(self, k) is not None
-        ]
+        given = [kind for kind in SOURCES if getattr(self, kind) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"name exactly one of hub, url, path, digits, tiny (found: {given or 'none'})"
-            )
+            raise ValueError(f"name exactly one of {', '.join(SOURCES)} (found: {given or 'none'})")
         if self.revision is not None and self.hub is None:
             raise ValueError("revision goes with hub")
         if self.sha256 is not None and self.hub is None and self.url is None:

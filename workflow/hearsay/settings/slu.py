@@ -110,6 +110,56 @@ class AlignerRecipe(Closed):
     )
 
 
+class SentimentRecipe(Closed):
+    """Everything that the training of one classifier of sentiment depends on.
+
+    The paper says no more than that BERT may stay fixed; the rest is close to SLUE's baselines.
+    """
+
+    pooling: Literal["cls", "mean"] = Field(
+        "mean",
+        description="how BERT's last states become one vector: its pooler over [CLS], or their mean; "
+        "frames of speech alone are always averaged",
+    )
+    lengths: Literal["alpha", "text"] = Field(
+        "alpha",
+        description="how many tokens a graft cuts: as α sums up to, or as the transcript has, which "
+        "is then known in testing too",
+    )
+    frozen_text: bool = Field(True, description="BERT is not trained, as in the paper")
+    frozen_speech: Literal["nothing", "convolutions", "everything"] = Field(
+        "convolutions", description="what of the speech encoder is not trained"
+    )
+    hidden: int = Field(256, ge=1, description="width of the head's hidden layer")
+    dropout: float = Field(0.2, ge=0, lt=1, description="of the head, before either layer")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="what a class weighs in the loss: the same, or the less the more it has"
+    )
+    epochs: int = Field(20, ge=1, description="passes over the training data")
+    learning_rate: float = Field(2e-5, gt=0, description="peak, of AdamW")
+    head_rate: float = Field(
+        10.0, gt=0, description="times the rate for the head, which starts from nothing"
+    )
+    warmup_ratio: float = Field(
+        0.1, ge=0, lt=1, description="share of steps in which the rate rises; then linearly to 0"
+    )
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+    clip_norm: float | None = Field(1.0, gt=0, description="largest norm of the gradient")
+    batch_size: int = Field(32, ge=1, description="utterances a step, over all devices")
+    micro_batch: int = Field(
+        8, ge=1, description="utterances that go through the network at once; gradients add up"
+    )
+    buckets: int = Field(
+        1, ge=1, description="groups by length, of which a batch has utterances of one"
+    )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="which weights are kept: those of the last epoch, or those with the largest "
+        "macro F1 on the validation part; where that is the test part too, as in the paper, the "
+        "scores are optimistic",
+    )
+
+
 class Understanding(Closed):
     """Aligners of speech to BERT, and classifiers of sentiment on top of them."""
 

@@ -128,7 +128,9 @@ class SpeechCorpus(Closed):
                 f"kind is {self.kind!r} but generated.format {self.generated.format!r}"
             )
         if taken := [part for part in self.parts if part in RESERVED]:
-            raise ValueError(f"parts: {taken[0]!r} is what a folder beside them is called; rename it")
+            raise ValueError(
+                f"parts: {taken[0]!r} is what a folder beside them is called; rename it"
+            )
         if unknown := [part for part in self.training if part not in self.parts]:
             raise ValueError(f"training names {unknown[0]!r}, which parts does not have")
         return self

@@ -50,7 +50,7 @@ class SpeechEncoder(nn.Module):
                 f"a model of type {getattr(config, 'model_type', '?')!r} takes no waveforms: name "
                 "data2vec-audio, wav2vec 2.0, HuBERT or WavLM"
             )
-        self.model, self.normalise, self.frozen = model, normalise, frozen
+        self.model, self.normalise = model, normalise
         self.width: int = getattr(config, "output_hidden_size", None) or config.hidden_size
         self.hop: int = math.prod(config.conv_stride)
         self.field = 1
@@ -58,17 +58,22 @@ class SpeechEncoder(nn.Module):
             reversed(config.conv_kernel), reversed(config.conv_stride), strict=True
         ):
             self.field = (self.field - 1) * stride + kernel
-        if frozen == "everything":
-            model.requires_grad_(False)
-        elif frozen == "convolutions":
-            model.feature_extractor._freeze_parameters()  # it also tells it to keep no graph
-        masked = getattr(model, "masked_spec_embed", None)
-        if masked is not None and not getattr(config, "apply_spec_augment", True):
-            masked.requires_grad_(False)  # never used then
+        self.freeze(frozen)
         self._mask: Tensor | None = None
         positions = getattr(getattr(model, "encoder", None), "pos_conv_embed", None)
         for layer in getattr(positions, "layers", []):
             layer.register_forward_hook(self._without_padding)
+
+    def freeze(self, frozen: Frozen) -> None:
+        """Say anew what is not trained."""
+        self.frozen = frozen
+        self.model.requires_grad_(frozen != "everything")
+        self.model.feature_extractor._requires_grad = True
+        if frozen == "convolutions":
+            self.model.feature_extractor._freeze_parameters()  # it also tells it to keep no graph
+        masked = getattr(self.model, "masked_spec_embed", None)
+        if masked is not None and not getattr(self.model.config, "apply_spec_augment", True):
+            masked.requires_grad_(False)  # never used then
 
     def _without_padding(self, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         """After a position convolution, [B, D, T]."""

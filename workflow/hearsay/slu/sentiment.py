@@ -1,0 +1,132 @@
+"""Classifiers of sentiment: of a transcript, of speech, and of speech grafted onto BERT.
+
+Source: L. Yao et al., "WaBERT", 2022, Sections 3.2 and 4.2; S. Shon et al., "SLUE", ICASSP 2022.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hearsay.corpora.slue import LABELS
+from hearsay.slu.aligner import Aligner
+from hearsay.slu.bert_layers import BertLayers
+from hearsay.slu.graft import Graft, pooled
+from hearsay.slu.losses import there_of
+from hearsay.slu.sentiment_batches import SentimentBatch
+from hearsay.slu.speech_encoder import SpeechEncoder
+
+
+class TextFeatures(nn.Module):
+    """One vector [B, H] a transcript: BERT's last states, pooled."""
+
+    def __init__(self, text: BertLayers, pooling: str) -> None:
+        super().__init__()
+        self.text, self.pooling, self.width = text, pooling, text.width
+
+    def forward(self, batch: SentimentBatch) -> Tensor:
+        """[B, H]."""
+        mask = there_of(batch.lengths, batch.ids.shape[1])
+        first = self.text.base.embeddings(input_ids=batch.ids)
+        return pooled(self.text, self.text.upper(first, mask, 0), mask, self.pooling)
+
+
+class SpeechFeatures(nn.Module):
+    """One vector [B, D] an utterance: the mean of the speech encoder's frames."""
+
+    def __init__(self, speech: SpeechEncoder) -> None:
+        super().__init__()
+        self.speech, self.width = speech, speech.width
+
+    def forward(self, batch: SentimentBatch) -> Tensor:
+        """[B, D]."""
+        frames, mask = self.speech(batch.audio, batch.audio_lengths)
+        there = mask[..., None]
+        return frames.masked_fill(~there, 0.0).sum(1) / there.sum(1)
+
+
+class GraftFeatures(nn.Module):
+    """One vector [B, H] an utterance: BERT's last states of tokens of speech, pooled.
+
+    Parameters
+    ----------
+    lengths : ``alpha``, as many tokens as α sums up to, or ``text``, as the transcript has.
+    """
+
+    def __init__(self, aligner: Aligner, text: BertLayers, pooling: str, lengths: str) -> None:
+        super().__init__()
+        self.graft, self.lengths, self.width = Graft(aligner, text, pooling), lengths, text.width
+        self.text = text
+
+    def forward(self, batch: SentimentBatch) -> Tensor:
+        """[B, H]."""
+        targets = None
+        if self.lengths == "text":
+            targets = batch.lengths - 2 + self.graft.aligner.extra_tokens
+        return self.graft(batch.audio, batch.audio_lengths, target_lengths=targets)
+
+
+class SentimentClassifier(nn.Module):
+    """Features and a head: dropout, linear, GELU, dropout, linear.
+
+    Parameters
+    ----------
+    features : one of the three above.
+    hidden, dropout : of the head.
+    """
+
+    def __init__(self, features: nn.Module, *, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.features = features
+        self.head = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(features.width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, len(LABELS)),
+        )
+
+    def forward(self, batch: SentimentBatch) -> Tensor:
+        """Scores [B, 3] of `hearsay.corpora.slue.LABELS`."""
+        return self.head(self.features(batch))
+
+
+def classifier_of(
+    kind: str,
+    recipe: Mapping[str, Any],
+    *,
+    text: BertLayers | None = None,
+    speech: SpeechEncoder | None = None,
+    aligner: Aligner | None = None,
+) -> SentimentClassifier:
+    """The classifier of a recipe, from what its kind needs: `text`, `speech`, or both of a graft.
+
+    BERT is trained too where the recipe says so.
+    """
+    if kind == "text":
+        features: nn.Module = TextFeatures(text, recipe["pooling"])
+    elif kind == "speech":
+        features = SpeechFeatures(speech)
+    else:
+        features = GraftFeatures(aligner, text, recipe["pooling"], recipe["lengths"])
+    if text is not None and not recipe["frozen_text"]:
+        first = aligner.layer if aligner is not None else 0
+        for layer in text.base.encoder.layer[first:]:
+            layer.requires_grad_(True)
+        if getattr(text.base, "pooler", None) is not None and recipe["pooling"] == "cls":
+            text.base.pooler.requires_grad_(True)
+    return SentimentClassifier(features, hidden=recipe["hidden"], dropout=recipe["dropout"])
+
+
+def class_weights(labels: list[int], kind: str) -> Tensor:
+    """What each class weighs in the loss, float32 [3]; their mean over `labels` is 1.
+
+    Parameters
+    ----------
+    kind : ``none`` or ``balanced``: in inverse proportion to how often a class occurs.
+    """
+    if kind == "none":
+        return torch.ones(len(LABELS))
+    counts = torch.bincount(torch.tensor(labels), minlength=len(LABELS)).clamp(min=1)
+    return (len(labels) / (int((counts > 0).sum()) * counts)).float()

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class SpokenLetters(Dataset):
         self.clips = list(clips)
         self.labels = [_labels(clip, vocabulary) for clip in clips]
         for clip, labels in zip(self.clips, self.labels, strict=True):
-            twice = sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+            twice = sum(a == b for a, b in pairwise(labels))
             needed, there = len(labels) + twice, frames_of(clip.samples)
             if not labels:
                 raise InputError(f"clip {clip.id}: its transcript is empty; leave it out")
@@ -101,7 +102,7 @@ def vocabulary_of(language: str) -> dict[str, int]:
 
 
 def band_filters(count: int, length: int) -> Tensor:
-    """Windowed waves [count, length] of as much of the mel scale, two a quarter apart at each pitch.
+    """Windowed waves [count, length] along the mel scale; at each pitch two, a quarter apart.
 
     Their gain grows with the pitch, since speech has little energy where its consonants are.
     """

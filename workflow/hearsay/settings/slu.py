@@ -118,13 +118,13 @@ class SentimentRecipe(Closed):
 
     pooling: Literal["cls", "mean"] = Field(
         "mean",
-        description="how BERT's last states become one vector: its pooler over [CLS], or their mean; "
-        "frames of speech alone are always averaged",
+        description="how BERT's last states become one vector: its pooler over [CLS], or their "
+        "mean; frames of speech alone are always averaged",
     )
     lengths: Literal["alpha", "text"] = Field(
         "alpha",
-        description="how many tokens a graft cuts: as α sums up to, or as the transcript has, which "
-        "is then known in testing too",
+        description="how many tokens a graft cuts: as α sums up to, or as the transcript has, "
+        "which is then known in testing too",
     )
     frozen_text: bool = Field(True, description="BERT is not trained, as in the paper")
     frozen_speech: Literal["nothing", "convolutions", "everything"] = Field(

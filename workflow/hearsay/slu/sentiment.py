@@ -128,5 +128,5 @@ def class_weights(labels: list[int], kind: str) -> Tensor:
     """
     if kind == "none":
         return torch.ones(len(LABELS))
-    counts = torch.bincount(torch.tensor(labels), minlength=len(LABELS)).clamp(min=1)
-    return (len(labels) / (int((counts > 0).sum()) * counts)).float()
+    counts = torch.bincount(torch.tensor(labels), minlength=len(LABELS))
+    return (len(labels) / (int((counts > 0).sum()) * counts.clamp(min=1))).float()

@@ -1,0 +1,346 @@
+"""Classifiers of sentiment: what they start from, exact resume, predictions, scores."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import f1_score, recall_score
+from tiny import sentences, training_options, write_models, write_part
+
+import hearsay
+from hearsay.corpora.manifest import read_manifest
+from hearsay.corpora.slue import LABELS
+from hearsay.errors import InputError
+from hearsay.metrics.scores import read_scores
+from hearsay.settings.slu import SentimentRecipe
+from hearsay.slu import predict_sentiment, score_sentiment, train_aligner, train_sentiment
+from hearsay.slu.bert_layers import load_bert
+from hearsay.slu.sentiment import class_weights
+from hearsay.slu.sentiment_experiments import read_sentiment
+from hearsay.slu.sentiment_files import load_classifier
+
+SMALL = {
+    "epochs": 4,
+    "batch_size": 4,
+    "micro_batch": 2,
+    "learning_rate": 3e-3,
+    "head_rate": 1.0,
+    "hidden": 32,
+    "dropout": 0.0,
+}
+
+
+def write_labels(manifest, numbers):
+    """Sentiments beside a manifest."""
+    path = manifest.with_suffix(".labels.csv")
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["id", "label", "sentiment", "speaker"])
+        for clip, number in zip(read_manifest(manifest), numbers, strict=True):
+            writer.writerow([clip.id, number, LABELS[number], "s"])
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Models, an aligner, and two parts with sentiments that words tell."""
+    speech, text = write_models(tmp_path / "models")
+    folder = tmp_path / "speech"
+    parts = {}
+    for name, count, seed in (("train", 12, 0), ("dev", 6, 1)):
+        texts = [
+            f"{words} {('deaf', 'egg', 'cabbage')[k % 3]}"
+            for k, words in enumerate(sentences(count, seed))
+        ]
+        manifest = write_part(folder, name, texts)
+        parts[name] = manifest, write_labels(manifest, [k % 3 for k in range(count)])
+    aligner = training_options(tmp_path / "aligner", (speech, text), parts["train"][0], epochs=1)
+    train_aligner.main(**aligner)
+    return {"speech": speech, "text": text, "aligner": aligner["weights"], **parts}
+
+
+def options_of(folder, data, kind, seed=0, **keys):
+    """Options of `train_sentiment`, with all outputs in `folder`."""
+    needed = {"text": ("text",), "speech": ("speech",), "graft": ("text", "aligner")}[kind]
+    settings = {
+        "recipe": SentimentRecipe(**(SMALL | keys)).model_dump(),
+        "device": "cpu",
+        "devices": 1,
+        "precision": "32-true",
+        "workers": 0,
+    }
+    return {
+        "run": f"a-{kind}",
+        "seed": seed,
+        "kind": kind,
+        "training": [data["train"][0]],
+        "labels": [data["train"][1]],
+        "validation": data["dev"][0],
+        "validation_labels": data["dev"][1],
+        **{k: data[k] if k in needed else None for k in ("speech", "text", "aligner")},
+        "settings": json.dumps(settings),
+        "threads": 1,
+        "weights": folder / "weights.safetensors",
+        "history": folder / "history.csv",
+        "record": folder / "training.run.json",
+        "checkpoints": folder / "checkpoints",
+    }
+
+
+def predict(folder, data, options, part="dev", batch_size=1):
+    """Predictions of a training on a part."""
+    out = folder / f"predictions-{batch_size}.csv"
+    predict_sentiment.main(
+        run=options["run"], seed=options["seed"], kind=options["kind"],
+        weights=options["weights"], text=options["text"],
+        part=[f"slue/{part}={data[part][0]}"], labels=[f"slue/{part}={data[part][1]}"],
+        settings=json.dumps({"device": "cpu", "batch_size": batch_size, "workers": 0}),
+        threads=1, out=out, record=folder / "predictions.run.json",
+    )  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize("kind", ["text", "speech", "graft"])
+def test_every_kind_learns_its_training_data(tmp_path, data, kind):
+    options = options_of(tmp_path / "run", data, kind, epochs=60, frozen_speech="nothing")
+    before = load_bert(data["text"]).digest()
+    train_sentiment.main(**options)
+    frame = pd.read_csv(predict(tmp_path, data, options, "train"))
+    assert (frame["label"] == frame["predicted"]).all()
+    assert frame["id"].tolist() == [clip.id for clip in read_manifest(data["train"][0])]
+    assert np.allclose(frame[["p_negative", "p_neutral", "p_positive"]].sum(axis=1), 1, atol=1e-5)
+    assert load_bert(data["text"]).digest() == before
+    record = json.loads(options["record"].read_text())
+    assert record["utterances"] == 12
+    assert 0 < record["trained_parameters"] < record["parameters"] or kind == "speech"
+    assert not options["checkpoints"].exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "speech", "graft"])
+def test_a_batch_changes_no_prediction(tmp_path, data, kind):
+    options = options_of(tmp_path / "run", data, kind)
+    train_sentiment.main(**options)
+    frames = [pd.read_csv(predict(tmp_path, data, options, batch_size=n)) for n in (1, 4)]
+    columns = ["p_negative", "p_neutral", "p_positive"]
+    assert np.allclose(frames[0][columns], frames[1][columns], atol=1e-4)
+
+
+def test_a_graft_hears_and_reads_nothing(tmp_path, data):
+    options = options_of(tmp_path / "run", data, "graft")
+    train_sentiment.main(**options)
+    heard = predict(tmp_path, data, options).read_bytes()
+    manifest = data["dev"][0]
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    manifest.write_text("".join(json.dumps({**x, "text": "egg"}) + "\n" for x in lines))
+    assert predict(tmp_path, data, options).read_bytes() == heard
+    told = options_of(tmp_path / "told", data, "graft", lengths="text")
+    train_sentiment.main(**told)
+    model, about = load_classifier(told["weights"], load_bert(data["text"]))
+    assert about["recipe"]["lengths"] == "text"
+    assert not model.training
+
+
+def test_what_is_frozen_stays_and_bert_is_trained_if_asked(tmp_path, data):
+    still = options_of(tmp_path / "still", data, "graft", frozen_speech="everything")
+    train_sentiment.main(**still)
+    aligner, kept = load_file(data["aligner"]), load_file(still["weights"])
+    name = next(n for n in aligner if n.startswith("speech.model.feature_extractor"))
+    assert torch.equal(aligner[name], kept[f"features.graft.aligner.{name}"])
+    assert not any(".text." in name for name in kept)
+    moved = options_of(tmp_path / "moved", data, "text", frozen_text=False)
+    train_sentiment.main(**moved)
+    bert = load_bert(data["text"])
+    own = bert.state_dict()
+    model, _ = load_classifier(moved["weights"], bert)
+    found = model.features.text.state_dict()
+    original = load_bert(data["text"]).state_dict()
+    assert own.keys() == found.keys()
+    assert any(not torch.equal(found[name], original[name]) for name in found)
+    frame = pd.read_csv(predict(tmp_path, data, moved))
+    assert len(frame) == 6
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path, data):
+    whole = options_of(tmp_path / "whole", data, "graft", epochs=8, dropout=0.1)
+    train_sentiment.main(**whole)
+    cut = options_of(tmp_path / "cut", data, "graft", epochs=8, dropout=0.1)
+    arguments = []
+    for key, value in cut.items():
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None:
+                arguments += [f"--{key.replace('_', '-')}", str(each)]
+    command = [sys.executable, "-m", "hearsay.step", train_sentiment.STEP, *arguments]
+    environment = dict(os.environ) | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)}
+    (tmp_path / "cut").mkdir()
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if cut["checkpoints"].exists() and list(cut["checkpoints"].iterdir()):
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    process.wait()
+    train_sentiment.main(**cut)
+    a, b = load_file(whole["weights"]), load_file(cut["weights"])
+    assert all(torch.equal(a[name], b[name]) for name in a | b)
+    assert whole["history"].read_bytes() == cut["history"].read_bytes()
+
+
+def test_weights_of_classes():
+    labels = [0, 1, 1, 1, 2, 2]
+    assert class_weights(labels, "none").tolist() == [1, 1, 1]
+    balanced = class_weights(labels, "balanced")
+    assert float(balanced[labels].mean()) == pytest.approx(1)
+    assert balanced.tolist() == pytest.approx([2, 2 / 3, 1])
+    assert float(class_weights([1, 1], "balanced")[[1, 1]].mean()) == pytest.approx(1)
+
+
+def test_scores_are_scikit_learns(tmp_path, data):
+    entries = []
+    for kind in ("speech", "text", "graft"):
+        options = options_of(tmp_path / kind, data, kind)
+        train_sentiment.main(**options)
+        path = predict(tmp_path / kind, data, options)
+        entries.append(
+            json.dumps(
+                {"run": options["run"], "seed": 0, "kind": kind, "predictions": str(path),
+                 "training": str(options["record"])}
+            )
+        )  # fmt: skip
+    score_sentiment.main(
+        training=entries, labels=[f"slue/dev={data['dev'][1]}"],
+        training_labels=[data["train"][1]], settings=json.dumps({"resamples": 200}),
+        out=tmp_path / "sentiment.csv", record=tmp_path / "sentiment.run.json",
+    )  # fmt: skip
+    frame = read_scores(tmp_path / "sentiment.csv")
+    assert list(dict.fromkeys(frame["experiment"])) == ["majority", "a-speech", "a-text", "a-graft"]
+    heard = pd.read_csv(json.loads(entries[2])["predictions"])
+    own = frame[frame["experiment"] == "a-graft"].set_index("metric")["value"]
+    truth, told = heard["label"], heard["predicted"]
+    more = {"labels": list(LABELS), "zero_division": 0}
+    assert own["macro f1"] == pytest.approx(f1_score(truth, told, average="macro", **more))
+    assert own["weighted f1"] == pytest.approx(f1_score(truth, told, average="weighted", **more))
+    assert own["weighted recall"] == pytest.approx((truth == told).mean())
+    each = recall_score(truth, told, average=None, **more)
+    assert [own[f"recall {label}"] for label in LABELS] == pytest.approx(list(each))
+    assert own["weighted recall low"] <= own["weighted recall"] <= own["weighted recall high"]
+    assert 0 <= own["mcnemar p against a-speech"] <= 1
+    assert "mcnemar p against a-speech" not in set(
+        frame["metric"][frame["experiment"] == "a-speech"]
+    )
+    majority = frame[frame["experiment"] == "majority"].set_index("metric")["value"]
+    assert majority["accuracy"] == pytest.approx(1 / 3)
+    assert majority["recall Negative"] == 1  # all equally common: the first
+
+
+def test_what_does_not_fit_is_told(tmp_path, data):
+    options = options_of(tmp_path / "run", data, "graft")
+    with pytest.raises(InputError, match="kind 'song': none of text, speech, graft"):
+        train_sentiment.main(**options | {"kind": "song"})
+    with pytest.raises(InputError, match="a classifier of kind graft needs --aligner"):
+        train_sentiment.main(**options | {"aligner": None})
+    with pytest.raises(InputError, match="a classifier of kind graft has no use for --speech"):
+        train_sentiment.main(**options | {"speech": data["speech"]})
+    with pytest.raises(InputError, match="1 manifests, but 2 tables"):
+        train_sentiment.main(**options | {"labels": [data["train"][1]] * 2})
+    with pytest.raises(InputError, match="12 of 12 clips have no sentiment, such as 'train-0'"):
+        train_sentiment.main(**options | {"labels": [data["dev"][1]]})
+    with pytest.raises(InputError, match="clip 'train-0' comes twice"):
+        train_sentiment.main(
+            **options | {"training": [data["train"][0]] * 2, "labels": [data["train"][1]] * 2}
+        )
+    data["train"][1].write_text(data["train"][1].read_text().replace("0,Negative", "3,Angry"))
+    with pytest.raises(InputError, match="has none of the labels 0 Negative"):
+        train_sentiment.main(**options)
+
+
+def test_audio_that_is_missing_is_named(tmp_path, data):
+    options = options_of(tmp_path / "run", data, "speech")
+    (tmp_path / "speech" / "train" / "3.wav").unlink()
+    with pytest.raises(InputError, match="train-3"):
+        train_sentiment.main(**options)
+
+
+def test_predictions_must_be_of_the_same_utterances(tmp_path, data):
+    options = options_of(tmp_path / "run", data, "text", epochs=1)
+    train_sentiment.main(**options)
+    path = predict(tmp_path, data, options)
+    lines = path.read_text().splitlines(keepends=True)
+
+    def score(text):
+        path.write_text(text)
+        score_sentiment.main(
+            training=[json.dumps({"run": "a", "seed": 0, "kind": "text",
+                                  "predictions": str(path), "training": str(options["record"])})],
+            labels=[f"slue/dev={data['dev'][1]}"], training_labels=[data["train"][1]],
+            settings=json.dumps({"resamples": 100}), out=tmp_path / "s.csv",
+            record=tmp_path / "s.json",
+        )  # fmt: skip
+
+    with pytest.raises(InputError, match="5 predictions for 6 utterances of slue/dev, such as"):
+        score("".join(lines[:-1]))
+    with pytest.raises(InputError, match="comes twice"):
+        score("".join([*lines, lines[-1]]))
+    with pytest.raises(InputError, match="not a file of predictions"):
+        score("id,label\n")
+    with pytest.raises(InputError, match="another text encoder"):
+        other = write_models(tmp_path / "other", seed=5)[1]
+        load_classifier(options["weights"], load_bert(other))
+    with pytest.raises(InputError, match="needs its text encoder"):
+        load_classifier(options["weights"])
+    with pytest.raises(InputError, match="not a classifier of hearsay"):
+        load_classifier(path)
+    with pytest.raises(InputError, match="is of kind text, not graft"):
+        predict(tmp_path, data, {**options, "kind": "graft"})
+    with pytest.raises(InputError, match="give each part once, as corpus/part=path"):
+        predict_sentiment.named_paths(["a"], "--part")
+
+
+HEAD = "run\tkind\taligner\tcorpora\tvalidation\ttests\tseeds\tkeep\tbatch_size\tmicro_batch"
+GRAFT = "g\tgraft\tbest\ts/train\ts/dev\ts/dev\t0,1\tbest\t\t"
+
+
+def table(tmp_path, *lines):
+    path = tmp_path / "sentiment.tsv"
+    path.write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_table_of_classifiers(tmp_path):
+    graft, speech = read_sentiment(
+        table(tmp_path, GRAFT, "s\tspeech\t\ts/train\ts/dev\ts/dev s/two\t0\t\t\t")
+    )
+    assert graft.aligner == "best"
+    assert graft.recipe.keep == "best"
+    assert [part.name for part in speech.sets] == ["s/train", "s/dev", "s/dev", "s/two"]
+    shipped = read_sentiment(hearsay.provenance.ROOT / "config/experiments/slu-sentiment.tsv")
+    assert [each.kind for each in shipped] == ["text", "speech", *["graft"] * 4]
+    assert all(len(each.seeds) == 5 for each in shipped)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (GRAFT.replace("graft", "song"), "kind = 'song': none of text, speech, graft"),
+        (GRAFT.replace("\tbest\ts/train", "\t\ts/train"), "name the aligner to graft"),
+        (GRAFT.replace("graft", "text"), "kind text has none"),
+        (GRAFT.replace("s/train", "s/train*2"), "no weights here"),
+        (GRAFT.replace("s/train", ""), "name at least one part as corpora"),
+        (GRAFT.replace("best\t\t", "worst\t\t"), "keep = 'worst'"),
+        (GRAFT.replace("best\t\t", "best\t6\t4"), "6 is no multiple of micro_batch = 4"),
+    ],
+)
+def test_wrong_rows(tmp_path, line, message):
+    with pytest.raises(InputError, match=message) as told:
+        read_sentiment(table(tmp_path, line))
+    assert "sentiment.tsv, line 2" in str(told.value)

@@ -8,8 +8,10 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-PARTS = "common common_lm common_asr corpora text speech models brain lm asr spectral"
-for part in [*PARTS.split(), "paper_egru", "paper_asr", "paper"]:
+PARTS = (
+    "common common_lm common_asr common_slu corpora text speech models brain lm asr slu spectral"
+)
+for part in [*PARTS.split(), "paper_egru", "paper_asr", "paper_slu", "paper"]:
 
     include: f"workflow/rules/{part}.smk"
 
@@ -19,7 +21,7 @@ rule data:
         [weights_of(model) for model in AUDITED],
         expand("<results>/brain/{subject}/present.tsv", subject=settings.brain.subjects),
         expand("<results>/lm/{corpus}/tokens.npz", corpus=lm_corpora()),
-        [manifest_of(part) for part in asr_all_parts()],
+        [manifest_of(part) for part in [*asr_all_parts(), *slu_all_parts()]],
 
 
 rule brain:
@@ -35,6 +37,11 @@ rule lm:
 rule asr:
     input:
         expand("<results>/asr/{language}/scores.csv", language=ASR_LANGUAGES),
+
+
+rule slu:
+    input:
+        SLU_SCORES,
 
 
 rule spectral:
@@ -59,6 +66,7 @@ rule all:
         rules.brain.input,
         rules.lm.input,
         rules.asr.input,
+        rules.slu.input,
         rules.spectral.input,
         rules.tables.input,
         rules.figures.input,

@@ -212,6 +212,14 @@ def page_items(results, tables, figures):
     ]
 
 
+def system_of(record, results):
+    """The system that a run record is shown with; of speech by what its corpus is for."""
+    folder, *others = os.path.relpath(record, results).split(os.sep)
+    if folder != "speech":
+        return folder
+    return "slu" if settings.speech_corpora[others[0]].kind in ("timit", "slue") else "asr"
+
+
 def page_manifest(results, records):
     """What the page shows, in the form that hearsay.paper.manifest describes."""
     brain = {
@@ -238,13 +246,18 @@ def page_manifest(results, records):
         "authors": "Huang et al., 2020",
         "text": "asr.rst",
         "items": page_items(results, ASR_TABLES, ASR_FIGURES),
-        "records": [
-            path
-            for path in records
-            if os.path.relpath(path, results).split(os.sep)[0] in ("asr", "speech")
-        ],
+        "records": [path for path in records if system_of(path, results) == "asr"],
     }
-    others = [*brain["records"], *asr["records"], *egru["records"]]
+    wabert = {
+        "id": "wabert",
+        "title": "WaBERT: A Low-resource End-to-end Model for Spoken Language Understanding and "
+        "Speech-to-BERT Alignment",
+        "authors": "Yao et al., 2022",
+        "text": "wabert.rst",
+        "items": page_items(results, WABERT_TABLES, WABERT_FIGURES),
+        "records": [path for path in records if system_of(path, results) == "slu"],
+    }
+    others = [*brain["records"], *asr["records"], *wabert["records"], *egru["records"]]
     capacity = {
         "id": "capacity",
         "title": "Universality and Capacity Metrics in Deep Neural Networks",
@@ -257,7 +270,7 @@ def page_manifest(results, records):
         title="hearsay",
         configuration=os.path.basename(results),
         about="workflow.rst",
-        sections=[section for section in (brain, asr, egru, capacity) if section["items"]],
+        sections=[section for section in (brain, asr, wabert, egru, capacity) if section["items"]],
     )
 
 

@@ -188,9 +188,7 @@ def forced_times_of(part):
 
 def all_word_times():
     """Every aligner's words of every part."""
-    return [
-        word_times_of(run, seed, part) for run, seed in aligner_trainings() for part in JUDGED
-    ]
+    return [word_times_of(run, seed, part) for run, seed in aligner_trainings() for part in JUDGED]
 
 
 def all_forced_times():

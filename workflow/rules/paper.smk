@@ -34,8 +34,8 @@ BPGPT_TABLES = {
 }
 if not settings.brain.subjects:
     BPGPT_TABLES = {}
-TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES | ASR_TABLES
-FIGURES = CAPACITY_FIGURES | EGRU_FIGURES | ASR_FIGURES
+TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES | ASR_TABLES | WABERT_TABLES
+FIGURES = CAPACITY_FIGURES | EGRU_FIGURES | ASR_FIGURES | WABERT_FIGURES
 
 
 rule capacity_table1:
@@ -395,7 +395,7 @@ rule page:
             *lm_outputs("scores.run.json", *EGRU_MEASURED),
             *expand("<results>/lm/{corpus}/scores.run.json", corpus=EGRU_MEASURED),
             *(["<results>/lm/event_speed.run.json"] if EGRU_TABLES else []),
-            *asr_records(),
+            *dict.fromkeys([*asr_records(), *slu_records()]),
         ],
     output:
         "<results>/index.html",
@@ -420,6 +420,7 @@ rule page:
             "workflow/report/bpgpt.rst",
             "workflow/report/capacity.rst",
             "workflow/report/asr.rst",
+            "workflow/report/wabert.rst",
             "workflow/report/egru.rst",
             *[f"workflow/report/{name}.rst" for name in [*TABLES, *FIGURES]],
         ),

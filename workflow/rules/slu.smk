@@ -93,7 +93,7 @@ rule train_aligner:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=lambda w: 4000 + 600 * aligner_experiment(w.run).recipe.micro_batch,
+        mem_mb=lambda w: 4000 + 250 * aligner_experiment(w.run).recipe.micro_batch,
         runtime="72h" if SLU_GPUS else "24h",
         gpu=SLU_GPUS,
     params:
@@ -266,7 +266,7 @@ rule train_sentiment:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=lambda w: 4000 + 600 * sentiment_experiment(w.run).recipe.micro_batch,
+        mem_mb=lambda w: 4000 + 250 * sentiment_experiment(w.run).recipe.micro_batch,
         runtime="24h",
         gpu=SLU_GPUS,
     params:

@@ -140,7 +140,7 @@ def notes_of(part: str, plans: Sequence[WabertPlan], measured: Mapping[str, Meas
     """What a reader must know to compare the numbers."""
     notes = [
         f"Measured on {part}: every utterance with one sentiment, none twice. The weighted recall "
-        "is the accuracy, by definition; where most utterances are neutral it says little, which is "
+        "is the accuracy, by definition; where most are neutral it says little, which is "
         "why SLUE itself ranks by macro F1, and why the commonest sentiment is a row.",
         "Means over seeds, none chosen by its result; intervals are bootstraps over utterances. "
         "McNemar's test is exact and on the same utterances; of several seeds the largest p.",

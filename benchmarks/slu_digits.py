@@ -4,6 +4,9 @@ python benchmarks/slu_digits.py prepare results/slu-digits/corpora
 snakemake --configfile benchmarks/slu_digits.yaml --cores 2 slu
 python benchmarks/slu_digits.py record results/slu-digits --out benchmarks/slu_digits.md
 
+snakemake --configfile config/demo.yaml benchmarks/slu_ablation.yaml --cores 2 slu
+python benchmarks/slu_digits.py record results/slu-ablation --out benchmarks/slu_ablation.md
+
 The strings and their parts are those of digit_strings.py; the clips lie in the same folder of real
 data, with times of words that an aligner made.
 """
@@ -23,7 +26,12 @@ from hearsay.files import whole_folder
 from hearsay.metrics.scores import read_scores
 from hearsay.provenance import ROOT
 
+TITLES = {
+    "digits": "# Real speech aligned to BERT",
+    "demo": "# What each improvement of the aligner is worth, on the demo's speech",
+}
 PARTS = {
+    "demo-timit/test": "The demo's TIMIT: persons and sentences never heard (exact times)",
     "digits-fifth/test": "Digits of a speaker never heard (exact times)",
     "digits-sixth/test": "Digits of another speaker never heard (exact times)",
     "librivox/test": "Five LibriVox clips (times made by an aligner)",
@@ -115,7 +123,20 @@ def finding(aligners: Aligners, part: str) -> str:
     return f"- {PARTS[part]}: `best` against {'; '.join(told)}."
 
 
-def explain(aligners: Aligners) -> str:
+ABOUT = {
+    "digits": "Aligners learn from 320 strings of digits of four speakers (Free Spoken Digit Dataset, "
+    "8 kHz, joined with pauses) and their words, never from times. The speech encoder is a small one "
+    "that learnt letters by CTC on the same strings; BERT is a small one that knows strings of "
+    "digits. Boundaries of strings are those of the single recordings, the quiet at their edges "
+    "included. The LibriVox clips' words are other words in another room than anything that was "
+    "learnt from.",
+    "demo": "Aligners of small encoders learn from 900 utterances of eSpeak NG, 6 epochs each, and "
+    "their words, never from times. `paper-with-…`: the paper's recipe with one improvement; "
+    "`best-without-…`: preset `best` without one.",
+}
+
+
+def explain(aligners: Aligners, kind: str) -> str:
     """What was trained on what."""
     records = {each["settings"]["run"]: each for each in aligners.records()}
     recipes = "; ".join(
@@ -126,14 +147,9 @@ def explain(aligners: Aligners) -> str:
     counts = aligners.scores.groupby("subject_or_language", sort=False)["n"].max()
     judged = ", ".join(f"{part} {int(count)}" for part, count in counts.items())
     return (
-        "Aligners learn from 320 strings of digits of four speakers (Free Spoken Digit Dataset, "
-        "8 kHz, joined with pauses) and their words, never from times. The speech encoder is a "
-        "small one that learnt letters by CTC on the same strings; BERT is a small one that knows "
-        "strings of digits. Boundaries of strings are those of the single recordings, quiet at "
-        f"their edges included. Utterances judged: {judged}. The LibriVox clips' words are "
-        "other words in another room than anything that was learnt from. Measures: strict "
-        "tolerances, left and right boundaries pooled; bootstrap over utterances, paired for "
-        f"differences.\n\nTrainings (seconds of the last seed): {recipes}."
+        f"{ABOUT[kind]} Utterances judged: {judged}. Measures: strict tolerances, left and right "
+        "boundaries pooled; bootstrap over utterances, paired for differences.\n\nTrainings "
+        f"(seconds of the last seed): {recipes}."
     )
 
 
@@ -155,10 +171,11 @@ def main() -> None:
         return
     aligners = Aligners(options.results)
     there = [part for part in PARTS if part in set(aligners.scores["subject_or_language"])]
+    kind = "demo" if "demo-timit/test" in there else "digits"
     write_page(
-        "# Real speech aligned to BERT",
+        TITLES[kind],
         [
-            explain(aligners),
+            explain(aligners, kind),
             machine_line(aligners),
             *[part_table(aligners, part) for part in there],
             "## What holds here\n\n" + "\n".join(finding(aligners, part) for part in there),

@@ -110,8 +110,7 @@ def check_name(where: str, key: str, name: str) -> None:
     """Refuse what cannot be a folder's name, or would mean something in a path's pattern."""
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{where}: {key} = {name!r}: letters, digits and ._+- only; "
-            "it becomes a folder's name"
+            f"{where}: {key} = {name!r}: letters, digits and ._+- only; it becomes a folder's name"
         )
 
 

@@ -76,6 +76,12 @@ bench: $(RUN_ENV)
 	"$(BIN)python" benchmarks/asr_digits.py prepare results/asr-digits/corpora
 	"$(BIN)snakemake" --configfile benchmarks/asr_digits.yaml --cores 2 asr
 	"$(BIN)python" benchmarks/asr_digits.py record results/asr-digits --out benchmarks/asr_digits.md
+	"$(BIN)python" benchmarks/slu.py
+	"$(BIN)python" benchmarks/slu_digits.py prepare results/slu-digits/corpora
+	"$(BIN)snakemake" --configfile benchmarks/slu_digits.yaml --cores 2 slu
+	"$(BIN)python" benchmarks/slu_digits.py record results/slu-digits --out benchmarks/slu_digits.md
+	"$(BIN)snakemake" --configfile config/demo.yaml benchmarks/slu_ablation.yaml --cores 2 slu
+	"$(BIN)python" benchmarks/slu_digits.py record results/slu-ablation --out benchmarks/slu_ablation.md
 
 active-env:
 	@python -c "import snakemake, torch, hearsay" || { \

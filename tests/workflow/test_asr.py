@@ -49,7 +49,7 @@ def test_the_english_recogniser_has_learnt(demo: Path) -> None:
 def test_preparation_keeps_or_lists_every_clip(demo: Path) -> None:
     records = sorted((demo / "results/demo/speech").glob("*/*.run.json"))
     prepared = [path for path in records if path.name != "release.run.json"]
-    assert len(prepared) == 11
+    assert len(prepared) == 14
     for path in prepared:
         record = json.loads(path.read_text(encoding="utf-8"))
         name = path.name.removesuffix(".run.json")

@@ -99,6 +99,15 @@ CLASSIFIED = [run for run, each in SENTIMENT.items() if not slu_why(each)]
 JUDGED = [part for part in TIMED_PARTS if speech_available(part.corpus)]
 
 
+def unjudged():
+    """Why no aligner can be judged, if none can: there are no times of words."""
+    if JUDGED:
+        return ""
+    if not TIMED_PARTS:
+        return "not run: slu.alignment names no part with times of words"
+    return f"not run: {settings.speech_corpora[TIMED_PARTS[0].corpus].access}"
+
+
 def aligner_experiment(run):
     """One row of the table of aligners."""
     if run not in ALIGNERS:

@@ -1,19 +1,16 @@
 """Batches of speech: which clips go into which step, read and padded."""
 
-import math
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from hearsay.corpora.alphabets import encode
 from hearsay.corpora.manifest import Clip, read_audio
 from hearsay.errors import InputError
-from hearsay.training.loop import Pieces
+from hearsay.training import epoch_batches
 
 
 class SpeechBatch:
@@ -80,93 +77,28 @@ def padded(items: Sequence[tuple[Tensor, Tensor]]) -> SpeechBatch:
     )
 
 
-class EpochBatches:
-    """The batches of every epoch: the same ones in the same order whenever they are asked for.
+class EpochBatches(epoch_batches.EpochBatches):
+    """The batches of every epoch.
 
     Parameters
     ----------
     sets : parts of corpora, each with its weight: how often a clip of it is seen in an epoch. Of
         the fraction, a random share is drawn anew in every epoch.
     labels : the alphabet.
-    batch_size : clips a step, over all processes; the last batch of an epoch may be smaller.
-    micro_batch : clips that go through the network at once.
-    buckets : groups by length, of which a batch has clips of one; 1 mixes all lengths.
-    seed : of the order.
-    workers : processes that read audio; 0: this one.
-    rank, processes : the share of a data-parallel process.
+    options : as of `hearsay.training.epoch_batches.EpochBatches`.
     """
 
     def __init__(
-        self,
-        sets: Sequence[tuple[Sequence[Clip], float]],
-        labels: Sequence[str],
-        *,
-        batch_size: int,
-        micro_batch: int,
-        buckets: int = 1,
-        seed: int = 0,
-        workers: int = 0,
-        rank: int = 0,
-        processes: int = 1,
+        self, sets: Sequence[tuple[Sequence[Clip], float]], labels: Sequence[str], **options: Any
     ) -> None:
-        if batch_size < processes:
-            raise InputError(
-                f"batch_size {batch_size} is less than one clip for each of {processes} processes; "
-                "take a larger batch or fewer devices"
-            )
-        self._clips = SpeechClips([clip for clips, _ in sets for clip in clips], labels)
-        self._weights = [weight for _, weight in sets]
-        ends = np.cumsum([len(clips) for clips, _ in sets])
-        self._ranges = [
-            np.arange(end - len(c), end) for (c, _), end in zip(sets, ends, strict=True)
-        ]
-        self._durations = np.array([clip.duration for clip in self._clips.clips])
-        self._batch_size, self._micro_batch = batch_size, micro_batch
-        self._buckets, self._seed, self._workers = buckets, seed, workers
-        self._rank, self._processes = rank, processes
-        self.clips_per_epoch = sum(
-            round(len(r) * w) for r, w in zip(self._ranges, self._weights, strict=True)
+        clips = SpeechClips([clip for held, _ in sets for clip in held], labels)
+        super().__init__(
+            clips,
+            [clip.duration for clip in clips.clips],
+            padded,
+            sets=[(len(held), weight) for held, weight in sets],
+            **options,
         )
-        self.steps_per_epoch = math.ceil(self.clips_per_epoch / batch_size)
-        last = self.clips_per_epoch - (self.steps_per_epoch - 1) * batch_size
-        if last < processes:  # a process would have nothing to do in the last step
-            self.steps_per_epoch -= 1
-        if self.steps_per_epoch < 1:
-            raise InputError(
-                f"{self.clips_per_epoch} clips an epoch are too few for {processes} processes"
-            )
-
-    def order(self, epoch: int) -> list[np.ndarray]:
-        """Numbers of the clips of every step of an epoch, of all processes together."""
-        draw = np.random.default_rng([self._seed, epoch])
-        chosen = np.concatenate(
-            [
-                _drawn(numbers, weight, draw)
-                for numbers, weight in zip(self._ranges, self._weights, strict=True)
-            ]
-        )
-        draw.shuffle(chosen)
-        if self._buckets > 1:
-            # Groups by length, shuffled inside; a batch that spans two groups has neighbours only.
-            by_length = chosen[np.argsort(self._durations[chosen], kind="stable")]
-            chosen = np.concatenate(
-                [draw.permutation(group) for group in np.array_split(by_length, self._buckets)]
-            )
-        cuts = range(self._batch_size, len(chosen), self._batch_size)
-        steps = np.split(chosen, list(cuts))[: self.steps_per_epoch]
-        if self._buckets > 1:
-            # A smaller last batch stays last, so that every epoch has its steps alike.
-            full = draw.permutation(len(steps) - 1)
-            steps = [*(steps[k] for k in full), steps[-1]]
-        return steps
-
-    def __call__(self, epoch: int, start: int = 0) -> Iterator[Pieces]:
-        """Steps of an epoch from number `start` on, for this process."""
-        steps = [step[self._rank :: self._processes] for step in self.order(epoch)[start:]]
-        pieces = [_cut(step, self._micro_batch) for step in steps]
-        loader = _loader(self._clips, [each for step in pieces for each in step], self._workers)
-        for step in pieces:
-            yield Pieces([next(loader) for _ in step], weights=[len(each) for each in step])
 
 
 def share_of(clips: Sequence[Clip], rank: int, processes: int) -> list[Clip]:
@@ -193,57 +125,7 @@ def batches_by_length(
 ) -> Iterator[tuple[list[Clip], SpeechBatch]]:
     """All clips once, the longest first, with the clips of each batch."""
     held = SpeechClips(clips, labels)
-    order = sorted(range(len(held)), key=lambda number: -held.clips[number].samples)
-    numbers = _cut(order, batch_size)
-    for these, batch in zip(numbers, _loader(held, numbers, workers), strict=True):
-        yield [held.clips[number] for number in these], batch
-
-
-def _drawn(numbers: np.ndarray, weight: float, draw: np.random.Generator) -> np.ndarray:
-    """Each number `weight` times, the fraction by chance."""
-    whole = int(weight)
-    rest = round(len(numbers) * weight) - whole * len(numbers)
-    return np.concatenate([np.tile(numbers, whole), draw.permutation(numbers)[:rest]])
-
-
-def _cut(numbers: Sequence[int] | np.ndarray, size: int) -> list[list[int]]:
-    return [[int(n) for n in numbers[k : k + size]] for k in range(0, len(numbers), size)]
-
-
-def _loader(clips: SpeechClips, numbers: list[list[int]], workers: int) -> Iterator[SpeechBatch]:
-    """Batches in the order given."""
-    loader: DataLoader = DataLoader(
-        _Told(clips),
-        batch_sampler=numbers,
-        num_workers=workers,
-        collate_fn=_padded_or_error,
-        worker_init_fn=_outlast_sigterm,
-        # Else it draws from the global generator, and a resumed training would end differently.
-        generator=torch.Generator().manual_seed(0),
-    )
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
-
-
-class _Told(Dataset):
-    """Clips, or what is wrong with them: raised in a worker it would come with its traceback."""
-
-    def __init__(self, clips: SpeechClips) -> None:
-        self._clips = clips
-
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor] | InputError:
-        try:
-            return self._clips[number]
-        except InputError as error:
-            return error
-
-
-def _padded_or_error(items: Sequence[tuple[Tensor, Tensor] | InputError]) -> Any:
-    return next((item for item in items if isinstance(item, InputError)), None) or padded(items)
-
-
-def _outlast_sigterm(worker: int) -> None:
-    """A scheduler may tell all processes of a job; the training ends its step and saves first."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    lengths = [clip.samples for clip in clips]
+    options = {"batch_size": batch_size, "workers": workers}
+    for numbers, batch in epoch_batches.batches_by_length(held, lengths, padded, **options):
+        yield [held.clips[number] for number in numbers], batch

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from hearsay.files import sha256_of
 from hearsay.metrics.text import word_errors
 from hearsay.provenance import Run, code_of
 from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.clock import Clock
 from hearsay.training.loop import Training, fit, start, write_history
 
 STEP = "hearsay.asr.train_recogniser"
@@ -57,26 +57,6 @@ class CtcLoss(nn.Module):
             target_lengths=batch.target_lengths,
         )
         return loss, log_probs, lengths
-
-
-class Clock:
-    """Seconds of training, those before an interruption included."""
-
-    def __init__(self) -> None:
-        self._before, self._started = 0.0, time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """So far."""
-        return self._before + time.monotonic() - self._started
-
-    def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
-        self._before, self._started = state["seconds"], time.monotonic()
 
 
 def build_model(

@@ -22,7 +22,7 @@ from hearsay.demo.sentences import corpus, story
 from hearsay.demo.sentiment_sentences import make_sentiment_sentences
 from hearsay.demo.spoken_sentences import GRAMMARS
 from hearsay.demo.tokenizers import ALIGNMENT, byte_level_tokenizer, wordpiece_tokenizer
-from hearsay.demo.word_vectors import token_vectors
+from hearsay.demo.word_vectors import RARE, token_vectors
 from hearsay.errors import InputError
 from hearsay.files import whole_folder
 from hearsay.provenance import Run, code_of
@@ -124,7 +124,8 @@ def mask_tokens(
 def make_model(kind: str, width: int, layers: int, tokenizer: Any, text: Tensor) -> Any:
     """A BERT (with all that the hub's have) or GPT-2 whose embeddings know the `text`.
 
-    All else is random. `text` holds token ids [sequences, length].
+    All else is random; embeddings too, where the text has too few words for them. `text` holds
+    token ids [sequences, length].
     """
     net = _random_model(kind, width, layers, tokenizer)
     body = net.bert.embeddings if kind == "bert" else net.transformer
@@ -132,10 +133,12 @@ def make_model(kind: str, width: int, layers: int, tokenizer: Any, text: Tensor)
         (body.word_embeddings, body.position_embeddings) if kind == "bert" else (body.wte, body.wpe)
     )
     stream = (text[:, 1:-1] if kind == "bert" else text).flatten()
-    vectors = WORDS_SPREAD * token_vectors(stream, len(tokenizer), width)
+    known = int((torch.bincount(stream) >= RARE).sum())
     with torch.no_grad():
-        common = vectors.any(dim=1)
-        words.weight[common] = vectors[common]
+        if width <= 2 * known:  # of ten digits nothing is to be known
+            vectors = WORDS_SPREAD * token_vectors(stream, len(tokenizer), width)
+            common = vectors.any(dim=1)
+            words.weight[common] = vectors[common]
         nn.init.normal_(places.weight, 0.0, PLACES_SPREAD)
     return net
 

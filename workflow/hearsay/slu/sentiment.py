@@ -3,7 +3,7 @@
 Source: L. Yao et al., "WaBERT", 2022, Sections 3.2 and 4.2; S. Shon et al., "SLUE", ICASSP 2022.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -74,11 +74,21 @@ class SentimentClassifier(nn.Module):
     ----------
     features : one of the three above.
     hidden, dropout : of the head.
+    tuned : parts of BERT that are trained, and then have its dropout too.
     """
 
-    def __init__(self, features: nn.Module, *, hidden: int, dropout: float) -> None:
+    def __init__(
+        self,
+        features: nn.Module,
+        *,
+        hidden: int,
+        dropout: float,
+        tuned: Sequence[nn.Module] = (),
+    ) -> None:
         super().__init__()
-        self.features = features
+        self.features, self._tuned = features, tuple(tuned)
+        for part in self._tuned:
+            part.requires_grad_(True)
         self.head = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(features.width, hidden),
@@ -86,6 +96,13 @@ class SentimentClassifier(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden, len(LABELS)),
         )
+
+    def train(self, mode: bool = True) -> "SentimentClassifier":
+        """As of every module; BERT stays in evaluation mode but for what is trained of it."""
+        super().train(mode)
+        for part in self._tuned:
+            part.train(mode)
+        return self
 
     def forward(self, batch: SentimentBatch) -> Tensor:
         """Scores [B, 3] of `hearsay.corpora.slue.LABELS`."""
@@ -102,7 +119,8 @@ def classifier_of(
 ) -> SentimentClassifier:
     """The classifier of a recipe, from what its kind needs: `text`, `speech`, or both of a graft.
 
-    BERT is trained too where the recipe says so.
+    BERT is trained too where the recipe says so: what a graft goes through, or all that a
+    transcript does.
     """
     if kind == "text":
         features: nn.Module = TextFeatures(text, recipe["pooling"])
@@ -110,13 +128,19 @@ def classifier_of(
         features = SpeechFeatures(speech)
     else:
         features = GraftFeatures(aligner, text, recipe["pooling"], recipe["lengths"])
+        for layer, projection in aligner.projections.items():
+            if int(layer) != aligner.layer:  # no part of the graft
+                projection.requires_grad_(False)
+    tuned: list[nn.Module] = []
     if text is not None and not recipe["frozen_text"]:
         first = aligner.layer if aligner is not None else 0
-        for layer in text.base.encoder.layer[first:]:
-            layer.requires_grad_(True)
+        if kind == "text":
+            tuned.append(text.base.embeddings)
+        tuned += text.base.encoder.layer[first:]
         if getattr(text.base, "pooler", None) is not None and recipe["pooling"] == "cls":
-            text.base.pooler.requires_grad_(True)
-    return SentimentClassifier(features, hidden=recipe["hidden"], dropout=recipe["dropout"])
+            tuned.append(text.base.pooler)
+    head = {key: recipe[key] for key in ("hidden", "dropout")}
+    return SentimentClassifier(features, **head, tuned=tuned)
 
 
 def class_weights(labels: list[int], kind: str) -> Tensor:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from hearsay.corpora.manifest import Clip, read_audio, read_manifest
 from hearsay.corpora.slue import read_labels
 from hearsay.errors import InputError
+from hearsay.slu.speech_encoder import SpeechEncoder
 from hearsay.training import epoch_batches
 
 
@@ -57,11 +58,14 @@ class SentimentClips(Dataset):
     tokeniser : the text encoder's; None where no text is read.
     audio : whether the audio is read.
     positions : word pieces that the text encoder takes.
+    speech : the encoder that hears them; None where no audio is read.
+    extra_tokens : that a graft cuts besides the word pieces.
 
     Raises
     ------
     InputError
-        naming the clip: without a sentiment, without a word piece, or with too many of them.
+        naming the clip: without a sentiment, without a word piece, with too many of them, or with
+        less than a frame, or a frame a token, of speech.
     """
 
     def __init__(
@@ -70,10 +74,11 @@ class SentimentClips(Dataset):
         labels: dict[str, int],
         *,
         tokeniser: Any = None,
-        audio: bool = True,
         positions: int | None = None,
+        speech: SpeechEncoder | None = None,
+        extra_tokens: int = 0,
     ) -> None:
-        self.clips, self._audio = list(clips), audio
+        self.clips, self._audio = list(clips), speech is not None
         missing = [clip.id for clip in self.clips if clip.id not in labels]
         if missing:
             raise InputError(
@@ -86,6 +91,10 @@ class SentimentClips(Dataset):
             raise InputError(f"clip {twice!r} comes twice; name each part once")
         self.labels = [labels[name] for name in names]
         self.ids = [self._pieces(clip, tokeniser, positions) for clip in self.clips]
+        if speech is not None:
+            for clip, ids in zip(self.clips, self.ids, strict=True):
+                needed = len(ids) - 2 + extra_tokens if ids else 1
+                self._check_frames(clip, int(speech.frames_of(clip.samples)), needed)
 
     @staticmethod
     def _pieces(clip: Clip, tokeniser: Any, positions: int | None) -> list[int]:
@@ -100,6 +109,14 @@ class SentimentClips(Dataset):
                 "cut the clip"
             )
         return ids
+
+    @staticmethod
+    def _check_frames(clip: Clip, frames: int, needed: int) -> None:
+        if frames < needed:
+            raise InputError(
+                f"clip {clip.id}: {max(frames, 0)} frames of speech, but {needed} are needed; leave "
+                "it out"
+            )
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -83,8 +83,15 @@ def load_classifier(
         speech = encoder_of(content["speech"], normalise=content["normalise"])
     aligner = aligner_of(about["aligner"], speech, text) if kind == "graft" else None
     model = classifier_of(kind, recipe, text=text, speech=speech, aligner=aligner)
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
-    lacking = [name for name in missing if not name.startswith((TEXT, GRAFTED))]
-    if lacking or unexpected:
-        raise InputError(f"{path}: not a classifier of hearsay: {[*lacking, *unexpected][0]}")
+    try:
+        missing, unexpected = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path}: not a classifier of hearsay: {reason}") from None
+    elsewhere = (TEXT, GRAFTED) if recipe["frozen_text"] else (GRAFTED,)
+    lacking = [name for name in missing if not name.startswith(elsewhere)]
+    if lacking:
+        raise InputError(f"{path}: not a classifier of hearsay: it lacks {lacking[0]}")
+    if unexpected:
+        raise InputError(f"{path}: not a classifier of hearsay: it has {unexpected[0]} too")
     return model.eval(), about

@@ -14,7 +14,7 @@ from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.provenance import Run
 from hearsay.slu.bert_layers import load_bert, load_tokeniser
-from hearsay.slu.sentiment import SentimentClassifier
+from hearsay.slu.sentiment import SentimentClassifier, reading_of, reads_text
 from hearsay.slu.sentiment_batches import SentimentClips, batches_by_length, read_sentiments
 from hearsay.slu.sentiment_files import load_classifier
 
@@ -86,20 +86,15 @@ def main(
     model, about = load_classifier(weights, bert)
     if about["kind"] != kind:
         raise InputError(f"{weights}: is of kind {about['kind']}, not {kind}")
-    reads = kind == "text" or (kind == "graft" and about["recipe"]["lengths"] == "text")
+    tokeniser = load_tokeniser(text) if reads_text(kind, about["recipe"]) else None
+    reading = reading_of(model, tokeniser)
     wanted = options["device"]
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(wanted).eval()
     rows = []
     for name, path in parts.items():
-        held = read_sentiments(
-            [path],
-            [tables[name]],
-            tokeniser=load_tokeniser(text) if reads else None,
-            audio=kind != "text",
-            positions=bert.positions if bert else None,
-        )
+        held = read_sentiments([path], [tables[name]], **reading)
         found = probabilities(
             model,
             held,

@@ -14,6 +14,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Section 4.1: what Tables 1 and 2 are of.
     "paper-alignment": {"subword_weight": 0.0, "epochs": 19},
     "paper-cosine": {"subword_weight": 0.0, "epochs": 19, "loss": "cosine"},
+    # What helps by benchmarks/slu_ablation.md; durations do not, once masses are by characters.
     "best": {
         "subword_weight": 0.0,
         "repeats": "none",
@@ -21,7 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "edges": "constant",
         "energy_gate": 30.0,
         "frame_weight": 1.0,
-        "duration_weight": 0.1,
+        "extra_layers": "0",
         "trim": 0.02,
     },
 }
@@ -29,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 # What each improvement over the paper is; `best` is also run without each of its own.
 IMPROVEMENTS: dict[str, dict[str, Any]] = {
     "repeats are no negatives": {"repeats": "none"},
-    "several layers": {"extra_layers": "0 6"},
+    "embeddings too": {"extra_layers": "0"},
     "frames find their token": {"frame_weight": 1.0},
     "durations by characters": {"duration_weight": 0.1, "durations": "characters"},
     "masses by characters": {"masses": "characters"},

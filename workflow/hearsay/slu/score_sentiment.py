@@ -47,6 +47,11 @@ def read_predictions(path: Path) -> Predictions:
                 part = found.setdefault(row["part"], {})
                 if row["id"] in part:
                     raise InputError(f"{path}: {row['id']!r} comes twice; make it anew")
+                if row["predicted"] not in LABELS:
+                    raise InputError(
+                        f"{path}: {row['id']!r} is predicted {row['predicted']!r}, none of "
+                        f"{', '.join(LABELS)}; make it anew"
+                    )
                 part[row["id"]] = row["predicted"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a file of predictions: {error}") from None
@@ -72,15 +77,36 @@ def aligned_predictions(
     return [predicted[name] for name in truth]
 
 
-def measured(truth: list[str], predicted: list[str], resamples: int) -> dict[str, float]:
-    """All measures of one classifier on one part; the weighted recall is the accuracy."""
+def speakers_of(table: Path, truth: Mapping[str, str]) -> list[str]:
+    """Speaker of each utterance in the order of `truth`, as the table of sentiments has them.
+
+    Raises
+    ------
+    InputError
+        for an utterance without one.
+    """
+    with table.open(encoding="utf-8", newline="") as stream:
+        found = {row["id"]: row["speaker"] for row in csv.DictReader(stream)}
+    if nameless := [name for name in truth if not found[name]]:
+        raise InputError(f"{table}: {nameless[0]!r} has no speaker; set interval_over to items")
+    return [found[name] for name in truth]
+
+
+def measured(
+    truth: list[str], predicted: list[str], resamples: int, groups: list[str] | None = None
+) -> dict[str, float]:
+    """All measures of one classifier on one part; the weighted recall is the accuracy.
+
+    Of `groups`, one an utterance, the bootstrap draws whole ones.
+    """
     scores = class_scores(truth, predicted, LABELS)
     found = dict(scores.averages)
     for name in ("precision", "recall", "f1"):
         for label, value in zip(LABELS, getattr(scores, name), strict=True):
             found[f"{name} {label}"] = float(value)
+    how = {"groups": groups, "resamples": resamples}
     for name in INTERVALS:
-        limits = bootstrap_interval(truth, predicted, LABELS, name, resamples=resamples)
+        limits = bootstrap_interval(truth, predicted, LABELS, name, **how)
         found[f"{name} low"], found[f"{name} high"] = limits
     return found
 
@@ -93,7 +119,12 @@ def reference_of(entries: list[dict[str, Any]], seed: int) -> dict[str, Any] | N
 
 
 def rows_of_part(
-    part: str, truth: Mapping[str, str], entries: list[dict[str, Any]], common: list[str], n: int
+    part: str,
+    truth: Mapping[str, str],
+    entries: list[dict[str, Any]],
+    common: list[str],
+    resamples: int,
+    groups: list[str] | None = None,
 ) -> Iterator[Row]:
     """Score rows of one part; `common` are the predictions of the majority row."""
     labels = list(truth.values())
@@ -103,14 +134,14 @@ def rows_of_part(
         for e in entries
         if part in e["found"]
     }
-    for metric, value in measured(labels, common, n).items():
+    for metric, value in measured(labels, common, resamples, groups).items():
         row = {"experiment": "majority", "model": "majority", "seed": 0}
         yield {**shared, **row, "metric": metric, "value": value}
     for entry in entries:
         key = entry["run"], entry["seed"]
         if key not in heard:
             continue
-        values = measured(labels, heard[key], n)
+        values = measured(labels, heard[key], resamples, groups)
         other = reference_of(entries, entry["seed"])
         if other is not None and other["run"] != entry["run"]:
             theirs = heard.get((other["run"], other["seed"]))
@@ -126,7 +157,12 @@ def rows_of_part(
 
 def rows_of_training(entry: dict[str, Any]) -> Iterator[Row]:
     """How long a training took, and how large it was."""
-    record = json.loads(Path(entry["training"]).read_text(encoding="utf-8"))
+    try:
+        record = json.loads(Path(entry["training"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{entry['training']}: not a run record: {error}") from None
+    if lacking := [metric for metric in OF_TRAINING if metric not in record]:
+        raise InputError(f"{entry['training']}: not of train_sentiment: has no {lacking[0]}")
     for metric in OF_TRAINING:
         yield {
             "system": "slu",
@@ -144,12 +180,16 @@ def main(
     ),
     labels: list[str] = typer.Option(help="corpus/part=table of sentiments of each test part"),
     training_labels: list[Path] = typer.Option(help="sentiments of the training data"),
-    settings: str = typer.Option(help="resamples as JSON"),
+    settings: str = typer.Option(
+        help="resamples as JSON, and interval_over: items (if not given) or speakers"
+    ),
     out: Path = typer.Option(help="score file to write"),
     record: Path = typer.Option(help="run record to write"),
 ) -> None:
     """Score all classifiers on all parts."""
-    options = json.loads(settings)
+    options = {"interval_over": "items", **json.loads(settings)}
+    if options["interval_over"] not in ("items", "speakers"):
+        raise InputError(f"interval_over = {options['interval_over']!r}: items or speakers")
     entries = [json.loads(text) for text in training]
     tables = named_paths(labels, "--labels")
     kept = Run(
@@ -168,7 +208,8 @@ def main(
     for part, table in tables.items():
         truth = {name: LABELS[k] for name, k in read_labels(table).items()}
         common = majority_predictions(list(truth.values()), LABELS, known)
-        rows += rows_of_part(part, truth, entries, common, options["resamples"])
+        groups = speakers_of(table, truth) if options["interval_over"] == "speakers" else None
+        rows += rows_of_part(part, truth, entries, common, options["resamples"], groups)
     for entry in entries:
         rows += rows_of_training(entry)
     write_scores(out, [{**row, "run": kept.id} for row in rows])

@@ -143,6 +143,29 @@ def classifier_of(
     return SentimentClassifier(features, **head, tuned=tuned)
 
 
+def reads_text(kind: str, recipe: Mapping[str, Any]) -> bool:
+    """Whether a classifier needs the transcript."""
+    return kind == "text" or (kind == "graft" and recipe["lengths"] == "text")
+
+
+def speech_of(model: SentimentClassifier) -> SpeechEncoder | None:
+    """The speech encoder of a classifier that hears."""
+    graft = getattr(model.features, "graft", None)
+    return getattr(model.features if graft is None else graft.aligner, "speech", None)
+
+
+def reading_of(model: SentimentClassifier, tokeniser: Any) -> dict[str, Any]:
+    """How clips are read for a classifier: options of `SentimentClips`."""
+    text = getattr(model.features, "text", None)
+    graft = getattr(model.features, "graft", None)
+    return {
+        "tokeniser": tokeniser,
+        "positions": None if text is None else text.positions,
+        "speech": speech_of(model),
+        "extra_tokens": 0 if graft is None else graft.aligner.extra_tokens,
+    }
+
+
 def class_weights(labels: list[int], kind: str) -> Tensor:
     """What each class weighs in the loss, float32 [3]; their mean over `labels` is 1.
 

@@ -12,16 +12,14 @@ from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.slu.aligner_files import aligner_of
 from hearsay.slu.bert_layers import BertLayers
-from hearsay.slu.sentiment import SentimentClassifier, classifier_of
-from hearsay.slu.speech_encoder import SpeechEncoder, encoder_of
+from hearsay.slu.sentiment import SentimentClassifier, classifier_of, speech_of
+from hearsay.slu.speech_encoder import encoder_of
 
 TEXT = "features.text."  # where BERT lies in a classifier's state
 GRAFTED = "features.graft.text."  # and again in a graft's
 
 
-def save_classifier(
-    path: Path | str, model: SentimentClassifier, text: BertLayers | None, about: Mapping[str, Any]
-) -> None:
+def save_classifier(path: Path | str, model: SentimentClassifier, about: Mapping[str, Any]) -> None:
     """Write what was trained; a BERT that was not is named by its digest.
 
     `about` has ``run``, ``seed``, ``kind``, ``recipe``, ``text`` (digest before training, None
@@ -36,19 +34,12 @@ def save_classifier(
     if keep_text:  # tied weights would share memory
         tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     content: dict[str, Any] = {"about": dict(about)}
-    speech = _speech_of(model)
+    speech = speech_of(model)
     if speech is not None:
         content["speech"] = speech.model.config.to_dict()
         content["normalise"] = speech.normalise
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata={"hearsay": json.dumps(content, sort_keys=True)})
-
-
-def _speech_of(model: SentimentClassifier) -> SpeechEncoder | None:
-    features = model.features
-    if hasattr(features, "graft"):
-        return features.graft.aligner.speech
-    return getattr(features, "speech", None)
 
 
 def load_classifier(

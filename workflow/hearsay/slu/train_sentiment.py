@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,10 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from hearsay.corpora.slue import LABELS
-from hearsay.errors import InputError
 from hearsay.metrics.classification import class_scores
 from hearsay.provenance import Run, code_of
 from hearsay.settings.slu import SentimentRecipe
-from hearsay.slu.aligner_files import load_aligner
-from hearsay.slu.bert_layers import BertLayers, load_bert, load_tokeniser
-from hearsay.slu.sentiment import SentimentClassifier, class_weights, classifier_of
+from hearsay.slu.sentiment import SentimentClassifier, class_weights, reading_of
 from hearsay.slu.sentiment_batches import (
     SentimentBatch,
     SentimentClips,
@@ -29,7 +25,7 @@ from hearsay.slu.sentiment_batches import (
     read_sentiments,
 )
 from hearsay.slu.sentiment_files import save_classifier
-from hearsay.slu.speech_encoder import load_speech_encoder
+from hearsay.slu.sentiment_start import started
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.loop import Training, fit, start, write_history
@@ -77,55 +73,6 @@ class Validation:
             "validation_macro_f1": found.averages["macro f1"],
             "validation_macro_f1_error": 1 - found.averages["macro f1"],
         }
-
-
-@dataclass
-class Start:
-    """What a classifier starts from."""
-
-    model: SentimentClassifier
-    text: BertLayers | None
-    tokeniser: Any
-    digest: str | None
-    aligner: dict[str, Any] | None
-
-
-def started(
-    kind: str,
-    recipe: Mapping[str, Any],
-    speech: Path | None,
-    text: Path | None,
-    aligner: Path | None,
-) -> Start:
-    """The classifier before its first step.
-
-    Raises
-    ------
-    InputError
-        for a kind whose models are not named, and models that it has no use for.
-    """
-    needed = {"text": ("text",), "speech": ("speech",), "graft": ("text", "aligner")}
-    if kind not in needed:
-        raise InputError(f"kind {kind!r}: none of {', '.join(needed)}")
-    given = {"speech": speech, "text": text, "aligner": aligner}
-    for name, path in given.items():
-        if (path is not None) != (name in needed[kind]):
-            does = "needs" if name in needed[kind] else "has no use for"
-            raise InputError(f"a classifier of kind {kind} {does} --{name}")
-    bert = load_bert(text) if text else None
-    digest = bert.digest() if bert else None
-    encoder, whole, about = None, None, None
-    if kind == "speech":
-        encoder = load_speech_encoder(speech, frozen=recipe["frozen_speech"])
-    if kind == "graft":
-        whole, found = load_aligner(aligner, bert)
-        about = found["recipe"]
-        whole.train()
-        whole.requires_grad_(True)
-        whole.speech.freeze(recipe["frozen_speech"])
-    model = classifier_of(kind, recipe, text=bert, speech=encoder, aligner=whole)
-    reads = kind == "text" or (kind == "graft" and recipe["lengths"] == "text")
-    return Start(model, bert, load_tokeniser(text) if reads else None, digest, about)
 
 
 def optimizer_of(model: SentimentClassifier, recipe: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -181,11 +128,7 @@ def main(
         seed, device=options["device"], precision=options["precision"], devices=options["devices"]
     )
     begun = started(kind, recipe, speech, text, aligner)
-    reading = {
-        "tokeniser": begun.tokeniser,
-        "audio": kind != "text",
-        "positions": begun.text.positions if begun.text else None,
-    }
+    reading = reading_of(begun.model, begun.tokeniser)
     held = read_sentiments(training, labels, **reading)
     checked = read_sentiments([validation], [validation_labels], **reading)
     batches = epochs_of(
@@ -238,7 +181,7 @@ def main(
     if begun.text is not None and recipe["frozen_text"] and begun.text.digest() != begun.digest:
         raise RuntimeError("the frozen text encoder has changed in training")
     about = {"run": run, "seed": seed, "kind": kind, "recipe": recipe, "text": begun.digest}
-    save_classifier(weights, begun.model, begun.text, about | {"aligner": begun.aligner})
+    save_classifier(weights, begun.model, about | {"aligner": begun.aligner})
     write_history(pd.DataFrame(trained).drop(columns="validation_macro_f1_error"), history)
     kept.write(
         record,

@@ -145,7 +145,7 @@ def write_times(path: Path, strings: Sequence[String]) -> None:
         table.writerow(["id", "word", "start_s", "end_s"])
         for each in strings:
             for digit, (start, end) in zip(each.digits, each.times, strict=True):
-                table.writerow([each.id, WORDS[digit], f"{start:.6f}", f"{end:.6f}"])
+                table.writerow([f"clips/{each.id}", WORDS[digit], f"{start:.6f}", f"{end:.6f}"])
 
 
 def prepare(out: Path) -> None:

@@ -31,7 +31,7 @@ TITLES = {
     "demo": "# What each improvement of the aligner is worth, on the demo's speech",
 }
 PARTS = {
-    "demo-timit/test": "The demo's TIMIT: persons and sentences never heard (exact times)",
+    "demo-timit/test": "The demo's TIMIT: persons never heard, sentences in part (exact times)",
     "digits-fifth/test": "Digits of a speaker never heard (exact times)",
     "digits-sixth/test": "Digits of another speaker never heard (exact times)",
     "librivox/test": "Five LibriVox clips (times made by an aligner)",

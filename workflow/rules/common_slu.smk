@@ -200,6 +200,17 @@ def all_word_times():
     return [word_times_of(run, seed, part) for run, seed in aligner_trainings() for part in JUDGED]
 
 
+def aligned_json(run, seed, part, times):
+    """What `score_alignment` is told of one aligner on one part."""
+    return as_json(run=run, seed=seed, preset=ALIGNERS[run].preset, part=part, times=times)
+
+
+def classifier_json(run, seed, predictions, training):
+    """What `score_sentiment` is told of one classifier."""
+    kind = SENTIMENT[run].kind
+    return as_json(run=run, seed=seed, kind=kind, predictions=predictions, training=training)
+
+
 def all_forced_times():
     """The CTC model's words of every part, if there is such a model."""
     return [forced_times_of(part) for part in JUDGED] if settings.slu.ctc_model else []
@@ -238,6 +249,36 @@ def shown_states():
         for run in settings.slu.shown_runs
         if run in ALIGNED
     ]
+
+
+def wabert_rows(experiments, why=""):
+    """The rows of a table, as JSON; `why` is why none of them could be judged."""
+    return json.dumps(
+        [
+            {
+                "run": run,
+                "published": each.published or None,
+                "title": run,
+                "why": slu_why(each) or why,
+                "seeds": list(each.seeds),
+                "note": each.note,
+                "comparable": slu_comparable(each),
+            }
+            for run, each in experiments.items()
+        ]
+    )
+
+
+def slu_comparable(experiment):
+    """Whether it was trained on real and whole corpora only."""
+    sources = [settings.speech_corpora[each.corpus] for each in experiment.sets]
+    return all(source.generated is None and source.limit is None for source in sources)
+
+
+def sentiment_part():
+    """The part that Table 3 shows: the first one that classifiers are tested on."""
+    tests = [part for each in SENTIMENT.values() for part in each.tests]
+    return tests[0].name
 
 
 def slu_records():

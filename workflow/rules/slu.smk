@@ -194,19 +194,18 @@ rule score_alignment:
     params:
         settings=as_json(resamples=settings.slu.resamples),
         parts=lambda w, input: [
-            "--part=" + as_json(part=part.name, manifest=manifest, words=words)
+            f"--part={as_json(part=part.name, manifest=manifest, words=words)}"
             for part, manifest, words in zip(JUDGED, input.manifests, input.words)
         ],
         aligned=lambda w, input: [
-            "--aligned="
-            + as_json(run=run, seed=seed, preset=ALIGNERS[run].preset, part=part, times=times)
+            f"--aligned={aligned_json(run, seed, part, times)}"
             for (run, seed, part), times in zip(
                 [(*each, part.name) for each in aligner_trainings() for part in JUDGED],
                 input.aligned,
             )
         ],
         forced=lambda w, input: [
-            "--forced=" + as_json(model=settings.slu.ctc_model, part=part.name, times=times)
+            f"--forced={as_json(model=settings.slu.ctc_model, part=part.name, times=times)}"
             for part, times in zip(JUDGED, input.forced)
         ],
         code=code_of("hearsay.slu.score_alignment"),
@@ -354,14 +353,7 @@ rule score_sentiment:
     params:
         settings=as_json(resamples=settings.slu.resamples),
         trainings=lambda w, input: [
-            "--training="
-            + as_json(
-                run=run,
-                seed=seed,
-                kind=SENTIMENT[run].kind,
-                predictions=predictions,
-                training=training,
-            )
+            f"--training={classifier_json(run, seed, predictions, training)}"
             for (run, seed), predictions, training in zip(
                 sentiment_trainings(), input.predictions, input.trainings
             )

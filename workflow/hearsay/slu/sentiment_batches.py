@@ -114,8 +114,8 @@ class SentimentClips(Dataset):
     def _check_frames(clip: Clip, frames: int, needed: int) -> None:
         if frames < needed:
             raise InputError(
-                f"clip {clip.id}: {max(frames, 0)} frames of speech, but {needed} are needed; leave "
-                "it out"
+                f"clip {clip.id}: {max(frames, 0)} frames of speech, but {needed} are needed; "
+                "leave it out"
             )
 
     def __len__(self) -> int:

@@ -115,7 +115,7 @@ def predict(folder, data, options, part="dev", batch_size=1):
 
 @pytest.mark.parametrize("kind", ["text", "speech", "graft"])
 def test_every_kind_learns_its_training_data(tmp_path, data, kind):
-    options = options_of(tmp_path / "run", data, kind, epochs=60, frozen_speech="nothing")
+    options = options_of(tmp_path / "run", data, kind, epochs=30, frozen_speech="nothing")
     before = load_bert(data["text"]).digest()
     train_sentiment.main(**options)
     frame = pd.read_csv(predict(tmp_path, data, options, "train"))
@@ -253,9 +253,9 @@ def test_rates_rise_and_fall_and_the_heads_is_its_own(data):
 
 
 def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path, data):
-    whole = options_of(tmp_path / "whole", data, "graft", epochs=30, dropout=0.1)
+    whole = options_of(tmp_path / "whole", data, "graft", epochs=12, dropout=0.1)
     train_sentiment.main(**whole)
-    cut = options_of(tmp_path / "cut", data, "graft", epochs=30, dropout=0.1)
+    cut = options_of(tmp_path / "cut", data, "graft", epochs=12, dropout=0.1)
     arguments = []
     for key, value in cut.items():
         for each in value if isinstance(value, list) else [value]:

@@ -351,7 +351,7 @@ rule score_sentiment:
         mem_mb=2000,
         runtime="1h",
     params:
-        settings=as_json(resamples=settings.slu.resamples),
+        settings=as_json(**settings.slu.model_dump(include={"resamples", "interval_over"})),
         trainings=lambda w, input: [
             f"--training={classifier_json(run, seed, predictions, training)}"
             for (run, seed), predictions, training in zip(

@@ -207,3 +207,7 @@ class Understanding(Closed):
     )
     precision: str = Field("auto", description="of Lightning's Fabric")
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap over utterances")
+    interval_over: Literal["items", "speakers"] = Field(
+        "items",
+        description="what the bootstrap of Table 3 draws: utterances, or speakers with all theirs",
+    )

@@ -106,6 +106,11 @@ def test_the_missing_umlauts_count():
     assert rates["wer"] == pytest.approx(2 / 3)
 
 
+def test_references_without_words_are_told():
+    with pytest.raises(InputError, match="none of 2 references has a word"):
+        error_rates([("", "c"), ("", "")], 200)
+
+
 def test_empty_hypotheses_and_references_count():
     rates = error_rates([("a b", ""), ("", "c"), ("d", "d")], 200)
     assert rates["wer"] == pytest.approx(3 / 3)

@@ -75,7 +75,7 @@ def test_a_valid_configuration_loads(tmp_path):
         ),
         (
             "models:\n  first: {hub: x/y}\n",
-            "name exactly one of hub, url, path, digits, tiny, tiny_speech (found: ['hub', 'path'])",
+            "hub, url, path, digits, tiny, tiny_speech (found: ['hub', 'path'])",
         ),
         (
             "models:\n  a/b: {path: x}\n",

@@ -40,14 +40,24 @@ def read_transcripts(path: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def error_rates(pairs: list[tuple[str, str]], resamples: int) -> dict[str, float]:
-    """Corpus-level word and character error rate with the former's 95 % interval over clips."""
+    """Corpus-level word and character error rate with the former's 95 % interval over clips.
+
+    Raises
+    ------
+    InputError
+        if no reference has a word.
+    """
+    if not any(reference.split() for reference, _ in pairs):
+        raise InputError(
+            f"none of {len(pairs)} references has a word, so there is no rate; leave the test out"
+        )
     words = [word_errors(reference.split(), text.split()) for reference, text in pairs]
     letters = [character_errors(reference, text) for reference, text in pairs]
     errors = np.array([each.errors for each in words])
     lengths = np.array([each.words for each in words])
     low, high = ratio_bootstrap_interval(errors, lengths, resamples=resamples)
     return {
-        "wer": float(errors.sum() / lengths.sum()) if lengths.sum() else math.nan,
+        "wer": float(errors.sum() / lengths.sum()),
         "wer_low": low,
         "wer_high": high,
         "cer": sum(e for e, _ in letters) / max(sum(n for _, n in letters), 1),
@@ -82,7 +92,11 @@ def rows_of(
         "run": run,
     }
     for test, pairs in read_transcripts(Path(entry["transcripts"])).items():
-        for metric, value in error_rates(pairs, resamples).items():
+        try:
+            rates = error_rates(pairs, resamples)
+        except InputError as error:
+            raise InputError(f"{entry['transcripts']}: {test}: {error}") from None
+        for metric, value in rates.items():
             yield {**shared, "metric": f"{metric} {test}", "value": value, "n": len(pairs)}
     yield {
         **shared,

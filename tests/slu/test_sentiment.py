@@ -138,19 +138,31 @@ def test_a_batch_changes_no_prediction(tmp_path, data, kind):
     assert np.allclose(frames[0][columns], frames[1][columns], atol=1e-4)
 
 
-def test_a_graft_hears_and_reads_nothing(tmp_path, data):
-    options = options_of(tmp_path / "run", data, "graft")
+@pytest.mark.parametrize("kind", ["graft", "speech"])
+def test_what_hears_needs_no_transcript(tmp_path, data, kind):
+    options = options_of(tmp_path / "run", data, kind)
     train_sentiment.main(**options)
-    heard = predict(tmp_path, data, options).read_bytes()
-    manifest = data["dev"][0]
-    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
-    manifest.write_text("".join(json.dumps({**x, "text": "egg"}) + "\n" for x in lines))
-    assert predict(tmp_path, data, options).read_bytes() == heard
+    heard, kept = predict(tmp_path, data, options).read_bytes(), load_file(options["weights"])
+    for manifest, _ in (data["train"], data["dev"]):
+        lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+        manifest.write_text("".join(json.dumps({**x, "text": ""}) + "\n" for x in lines))
+    again = options_of(tmp_path / "again", data, kind)
+    train_sentiment.main(**again)
+    assert all(torch.equal(kept[n], t) for n, t in load_file(again["weights"]).items())
+    assert predict(tmp_path, data, again).read_bytes() == heard
+
+
+def test_a_graft_is_told_how_many_tokens_if_asked(tmp_path, data):
     told = options_of(tmp_path / "told", data, "graft", lengths="text")
     train_sentiment.main(**told)
     model, about = load_classifier(told["weights"], load_bert(data["text"]))
     assert about["recipe"]["lengths"] == "text"
     assert not model.training
+    heard = predict(tmp_path, data, told).read_bytes()
+    manifest = data["dev"][0]
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    manifest.write_text("".join(json.dumps({**x, "text": "egg"}) + "\n" for x in lines))
+    assert predict(tmp_path, data, told).read_bytes() != heard
 
 
 def test_what_is_frozen_stays_and_bert_is_trained_if_asked(tmp_path, data):

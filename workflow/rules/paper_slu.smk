@@ -49,11 +49,11 @@ rule wabert_table1:
     params:
         step="hearsay.paper.wabert_table1",
         rows=wabert_rows(ALIGNERS, unjudged()),
-        part=settings.slu.alignment[0] if settings.slu.alignment else "none",
+        parts=[f"--part={part.name}" for part in JUDGED or TIMED_PARTS] or ["--part=none"],
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.wabert_table1", PUBLISHED_WABERT),
     shell:
-        "python -m hearsay.step {params.step} --rows {params.rows:q} --part {params.part:q}"
+        "python -m hearsay.step {params.step} --rows {params.rows:q} {params.parts:q}"
         " {params.scores:q} --csv {output.csv:q} --markdown {output.markdown:q}"
         " --tex {output.tex:q} --json {output.json:q} --run {output.run:q} 2> {log:q}"
 
@@ -77,7 +77,7 @@ use rule wabert_table1 as wabert_table2 with:
     params:
         step="hearsay.paper.wabert_table2",
         rows=wabert_rows(ALIGNERS, unjudged()),
-        part=settings.slu.alignment[0] if settings.slu.alignment else "none",
+        parts=[f"--part={part.name}" for part in JUDGED or TIMED_PARTS] or ["--part=none"],
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.wabert_table2", PUBLISHED_WABERT),
 
@@ -103,7 +103,7 @@ use rule wabert_table1 as wabert_table3 with:
     params:
         step="hearsay.paper.wabert_table3",
         rows=wabert_rows(SENTIMENT),
-        part=sentiment_part() if SENTIMENT else "none",
+        parts=[f"--part={sentiment_part()}"] if SENTIMENT else [],
         scores=lambda w, input: [f"--scores={path}" for path in [input.scores] if path],
         code=code_of("hearsay.paper.wabert_table3", PUBLISHED_WABERT),
 

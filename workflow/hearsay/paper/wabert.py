@@ -5,7 +5,7 @@ Language Understanding and Speech-to-BERT Alignment", 2022.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
 from hearsay.paper.runs import RowPlan, SeedScores, by_seed, from_json, plans_of, records_of
+from hearsay.paper.tables import Column, Row, is_missing
 from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
@@ -156,6 +157,12 @@ def spread_text(measured: Measured, metric: str, scale: float = 1.0, decimals: i
 def between(limits: tuple[float, float], scale: float = 1.0, decimals: int = 1) -> str:
     """Two limits as text."""
     return "–".join(f"{scale * each:.{decimals}f}" for each in limits)
+
+
+def filled(columns: Sequence[Column], rows: Sequence[Row]) -> list[Column]:
+    """`columns`, where what no row fills is kept for the CSV only; the run's says why not."""
+    empty = {c.key for c in columns if all(is_missing(row.cells.get(c.key)) for row in rows)}
+    return [replace(c, shown=False) if c.kind != "run" and c.key in empty else c for c in columns]
 
 
 def missing_seeds(plans: Sequence[WabertPlan], measured: Mapping[str, Measured]) -> list[str]:

@@ -14,7 +14,7 @@ from hearsay.paper.wabert_states import Utterance, read_runs
 from hearsay.provenance import Run
 
 STEP = "hearsay.paper.wabert_figure4"
-KINDS = {"before": "speech before training", "text": "text", "after": "speech after training"}
+KINDS = {"before": "speech before", "text": "text", "after": "speech after"}
 
 
 def gathered(utterances: Mapping[str, Utterance]) -> dict[str, np.ndarray]:
@@ -49,6 +49,10 @@ def draw(axes: Axes, points: Mapping[str, np.ndarray]) -> None:
         )  # fmt: skip
     axes.set_xlabel("first component")
     axes.set_ylabel("second component")
+    # Below, where it hides no point; in each panel, since the page's panels stand alone.
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.45, -0.19), ncols=3, columnspacing=1, handlelength=1
+    )
 
 
 def distances(vectors: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -96,13 +100,11 @@ def main(
     shares = []
     with figure_style():
         figure, axes = panels(len(vectors), 1)
-        for k, (ax, (name, each)) in enumerate(zip(axes, vectors.items(), strict=True)):
+        for ax, (name, each) in zip(axes, vectors.items(), strict=True):
             points, share = components(each)
             draw(ax, points)
             headline(ax, name, f"{100 * share:.0f} % of the variance")
             shares.append(f"{name} {100 * share:.0f} %")
-            if k == 0:
-                ax.legend()
         save_figure(
             figure,
             svg,

@@ -16,6 +16,7 @@ from hearsay.paper.wabert import (
     Published,
     WabertPlan,
     between,
+    filled,
     missing_seeds,
     read_measured,
     read_plans,
@@ -142,8 +143,9 @@ def notes_of(part: str, plans: Sequence[WabertPlan], measured: Mapping[str, Meas
         f"Measured on {part}: every utterance with one sentiment, none twice. The weighted recall "
         "is the accuracy, by definition; where most are neutral it says little, which is "
         "why SLUE itself ranks by macro F1, and why the commonest sentiment is a row.",
-        "Means over seeds, none chosen by its result; intervals are bootstraps over utterances. "
-        "McNemar's test is exact and on the same utterances; of several seeds the largest p.",
+        "Means over seeds, none chosen by its result; intervals are bootstraps over utterances, "
+        "or over speakers where the configuration says so (interval_over). McNemar's "
+        "test is exact and on the same utterances; of several seeds the largest p.",
         "All recalls of the paper's own rows are whole numbers of 960ths: the 955 utterances of "
         "SLUE's first release, filled up to a multiple of 8, so that some counted twice. Fifteen "
         "utterances make the whole difference between its best graft and speech alone.",
@@ -210,7 +212,8 @@ def main(
         settings={"rows": settings_of(plans), "part": part},
         inputs=[*([scores] if scores else []), published],
     )
-    table = Table(columns(), rows_of(plans, measured, theirs), notes_of(part, plans, measured))
+    found = rows_of(plans, measured, theirs)
+    table = Table(filled(columns(), found), found, notes_of(part, plans, measured))
     write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
     claims = claims_text(plans, measured)
     record.write(run, findings=[{"subject": f"Table 3, {part}", "text": claims}])

@@ -97,6 +97,10 @@ def slu_why(experiment):
 ALIGNED = [run for run, each in ALIGNERS.items() if not slu_why(each)]
 CLASSIFIED = [run for run, each in SENTIMENT.items() if not slu_why(each)]
 JUDGED = [part for part in TIMED_PARTS if speech_available(part.corpus)]
+# Aligners that `all` trains: all of them where they can be judged, else those of grafts.
+TRAINED = [
+    run for run in ALIGNED if JUDGED or run in {SENTIMENT[each].aligner for each in CLASSIFIED}
+]
 
 
 def unjudged():
@@ -172,7 +176,7 @@ def sentiment_text(run):
 
 def aligner_trainings():
     """Run and seed of every aligner that can be trained."""
-    return [(run, seed) for run in ALIGNED for seed in ALIGNERS[run].seeds]
+    return [(run, seed) for run in TRAINED for seed in ALIGNERS[run].seeds]
 
 
 def sentiment_trainings():
@@ -213,7 +217,8 @@ def classifier_json(run, seed, predictions, training):
 
 def all_forced_times():
     """The CTC model's words of every part, if there is such a model."""
-    return [forced_times_of(part) for part in JUDGED] if settings.slu.ctc_model else []
+    named = settings.slu.ctc_model and TRAINED
+    return [forced_times_of(part) for part in JUDGED] if named else []
 
 
 def sentiment_outputs(name):
@@ -228,14 +233,14 @@ def sentiment_tests():
 
 def slu_all_parts():
     """Parts of corpora that any training or test of this system reads, each once."""
-    sets = [part for run in ALIGNED for part in ALIGNERS[run].sets]
+    sets = [part for run in TRAINED for part in ALIGNERS[run].sets]
     sets += [part for run in CLASSIFIED for part in SENTIMENT[run].sets]
-    return list({part.name: part for part in [*sets, *(JUDGED if ALIGNED else [])]}.values())
+    return list({part.name: part for part in [*sets, *(JUDGED if TRAINED else [])]}.values())
 
 
 # What `all` asks for: scores of what can be trained and judged.
 SLU_SCORES = [
-    *(["<results>/slu/alignment.csv"] if ALIGNED and JUDGED else []),
+    *(["<results>/slu/alignment.csv"] if TRAINED and JUDGED else []),
     *(["<results>/slu/sentiment.csv"] if CLASSIFIED else []),
 ]
 
@@ -284,7 +289,7 @@ def sentiment_part():
 def slu_records():
     """Run records behind the tables and figures of this system."""
     records = [f"<results>/speech/{part.name}.run.json" for part in slu_all_parts()]
-    records += [reference_of(part).replace(".csv", ".run.json") for part in JUDGED if ALIGNED]
+    records += [reference_of(part).replace(".csv", ".run.json") for part in JUDGED if TRAINED]
     for run, seed in aligner_trainings():
         records.append(f"<results>/slu/aligners/{run}/{seed}/training.run.json")
     records += [path.replace(".words.csv", ".run.json") for path in all_word_times()]

@@ -70,7 +70,9 @@ rule write_speech_corpus:
     params:
         settings=lambda w: as_json(**generated_speech(w.corpus)),
         step=lambda w: speaker_of(w.corpus),
-        code=lambda w: code_of(speaker_of(w.corpus)),
+        code=code_of("hearsay.demo.write_speech_corpus"),
+        # Others write other formats.
+        speaker=lambda w: code_of(speaker_of(w.corpus)),
     shell:
         "python -m hearsay.step {params.step} --corpus {wildcards.corpus:q} --settings {params.settings:q} --out {output.release:q} --record {output.record:q}"
         " 2> {log:q}"

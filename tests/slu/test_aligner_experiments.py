@@ -3,9 +3,9 @@
 import pytest
 
 from hearsay.errors import InputError
-from hearsay.experiments import parse_sets
+from hearsay.experiments import check_sets, parse_sets
 from hearsay.provenance import ROOT
-from hearsay.slu.aligner_experiments import check_sets, read_aligners
+from hearsay.slu.aligner_experiments import read_aligners
 
 HEAD = "run\tpreset\tcorpora\tvalidation\tseeds\tpublished\tlayer\tedges\tkeep"
 BEST = "best\tbest\tls/train\tls/dev\t0,1\t\t\t\t"

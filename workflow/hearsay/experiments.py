@@ -6,7 +6,7 @@ leaves a default. Light: imports neither torch nor numpy.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,6 +129,31 @@ def parse_sets(where: str, key: str, text: str) -> tuple[SpeechSet, ...]:
     if len({each.name for each in found}) < len(found):
         raise InputError(f"{where}: {key}: {text!r} names a part twice")
     return tuple(found)
+
+
+def check_sets(where: str, sets: Iterable[SpeechSet], corpora: Mapping[str, Iterable[str]]) -> None:
+    """Refuse parts of corpora that there are not.
+
+    Parameters
+    ----------
+    corpora : parts of every corpus.
+
+    Raises
+    ------
+    InputError
+        naming what there is.
+    """
+    for each in sets:
+        if each.corpus not in corpora:
+            raise InputError(
+                f"{where}: no corpus {each.corpus!r} in speech_corpora; there are: "
+                f"{', '.join(corpora) or 'none'}"
+            )
+        if each.part not in corpora[each.corpus]:
+            raise InputError(
+                f"{where}: {each.corpus} has no part {each.part!r}; there are: "
+                f"{', '.join(corpora[each.corpus])}"
+            )
 
 
 def _number(text: str | None) -> float | None:

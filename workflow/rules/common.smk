@@ -56,6 +56,11 @@ wildcard_constraints:
 MANIFESTS = [dataset.manifest for dataset in settings.fmri_datasets.values() if dataset.manifest]
 
 
+def table_path(table):
+    """A table that a setting names: in the working directory, else in the repository."""
+    return Path(table) if os.path.exists(table) else ROOT / table
+
+
 def as_json(**values):
     """Values for a step's --settings, in one order, so that equal settings are equal params."""
     return json.dumps(values, sort_keys=True)

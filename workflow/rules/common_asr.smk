@@ -2,7 +2,9 @@
 
 from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
 from hearsay.corpora.speech_readers import module_of
-from hearsay.experiments import parse_sets
+from hearsay.experiments import check_sets, parse_sets
+
+PARTS_OF = {name: list(corpus.parts) for name, corpus in settings.speech_corpora.items()}
 
 
 def read_recognition():
@@ -10,7 +12,7 @@ def read_recognition():
     table = settings.asr.experiments
     if table is None:
         return {}
-    path = Path(table) if os.path.exists(table) else ROOT / table
+    path = table_path(table)
     corpora = {
         name: (corpus.language, list(corpus.parts))
         for name, corpus in settings.speech_corpora.items()
@@ -54,9 +56,7 @@ def tiny_speech_parts(model):
     where = f"models.{model}.tiny_speech.speech"
     named = model_settings(model, "tiny_speech").tiny_speech.speech
     parts = parse_sets(where, "part", " ".join(named))
-    for part in parts:
-        if part.part not in speech_settings(part.corpus).parts:
-            raise ValueError(f"{where}: {part.corpus} has no part {part.part!r}")
+    check_sets(where, parts, PARTS_OF)
     return parts
 
 

@@ -8,7 +8,7 @@ def read_lm_experiments():
     table = settings.lm.experiments
     if table is None:
         return {}
-    path = Path(table) if os.path.exists(table) else ROOT / table
+    path = table_path(table)
     try:
         return select(read_experiments(path), settings.text_corpora, settings.lm.corpora)
     except InputError as error:

@@ -2,7 +2,7 @@
 
 import re
 
-from hearsay.slu.aligner_experiments import check_sets, read_aligners
+from hearsay.slu.aligner_experiments import read_aligners
 from hearsay.slu.sentiment_experiments import read_sentiment
 
 SLUE = [name for name, corpus in settings.speech_corpora.items() if corpus.kind == "slue"]
@@ -14,12 +14,11 @@ def table_of(key, read):
     table = getattr(settings.slu, key)
     if table is None:
         return {}
-    path = Path(table) if os.path.exists(table) else ROOT / table
-    parts = {name: list(corpus.parts) for name, corpus in settings.speech_corpora.items()}
+    path = table_path(table)
     try:
         experiments = read(path)
         for each in experiments:
-            check_sets(f"slu.{key}, run {each.run!r}", each.sets, parts)
+            check_sets(f"slu.{key}, run {each.run!r}", each.sets, PARTS_OF)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return {each.run: each for each in experiments}
@@ -33,8 +32,7 @@ def slu_part(key, text):
     """A part of a corpus that a setting names as `corpus/part`."""
     try:
         (part,) = parse_sets(f"slu.{key}", "part", text)
-        parts = {name: list(corpus.parts) for name, corpus in settings.speech_corpora.items()}
-        check_sets(f"slu.{key}", [part], parts)
+        check_sets(f"slu.{key}", [part], PARTS_OF)
     except (InputError, ValueError) as error:
         raise WorkflowError(str(error)) from None
     return part

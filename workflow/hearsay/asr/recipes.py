@@ -11,6 +11,7 @@ from hearsay.errors import InputError
 from hearsay.experiments import (
     SpeechSet,
     check_name,
+    check_sets,
     parse_sets,
     read_rows,
     recipe_of_row,
@@ -109,21 +110,12 @@ def check_experiments(
     """
     by_name = {f"{e.language}/{e.run}": e for e in experiments}
     known = [*by_name, *models]
+    parts = {corpus: own for corpus, (_, own) in corpora.items()}
     for name, experiment in by_name.items():
         where = f"asr.experiments, run {experiment.run!r} of {experiment.language}"
+        check_sets(where, experiment.sets, parts)
         for each in experiment.sets:
-            if each.corpus not in corpora:
-                raise InputError(
-                    f"{where}: no corpus {each.corpus!r} in speech_corpora; there are: "
-                    f"{', '.join(corpora) or 'none'}"
-                )
-            language, parts = corpora[each.corpus]
-            if each.part not in parts:
-                raise InputError(
-                    f"{where}: {each.corpus} has no part {each.part!r}; there are: "
-                    f"{', '.join(parts)}"
-                )
-            if language != experiment.language:
+            if (language := corpora[each.corpus][0]) != experiment.language:
                 raise InputError(f"{where}: {each.corpus} is in {language}")
         seen = [name]
         while source := by_name[seen[-1]].source:

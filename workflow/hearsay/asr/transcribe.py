@@ -18,6 +18,7 @@ from hearsay.corpora.manifest import read_manifest
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.provenance import Run
+from hearsay.training.devices import device_of
 
 STEP = "hearsay.asr.transcribe"
 COLUMNS = ["test", "id", "reference", "hypothesis"]
@@ -51,10 +52,8 @@ def main(
             f"{weights}: a recogniser of {about['language']} with the alphabet "
             f"{''.join(labels)!r}; the test parts are in {language}"
         )
-    wanted = options["device"]
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model.to(wanted)
+    device = device_of(options["device"])
+    model = model.to(device)
     counts = {}
     with whole_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream)
@@ -73,8 +72,8 @@ def main(
             with bar, torch.inference_mode():
                 for held, batch in batches_by_length(clips, labels, **loading):
                     log_probs, lengths, _ = model(
-                        input_signal=batch.audio.to(wanted),
-                        input_signal_length=batch.audio_lengths.to(wanted),
+                        input_signal=batch.audio.to(device),
+                        input_signal_length=batch.audio_lengths.to(device),
                     )
                     texts = greedy_texts(log_probs, lengths, labels)
                     heard |= {clip.id: text for clip, text in zip(held, texts, strict=True)}

@@ -19,6 +19,7 @@ from hearsay.lm.language_model import LanguageModel, load_language_model
 from hearsay.lm.operations import dense_macs, effective_macs
 from hearsay.metrics.scores import write_scores
 from hearsay.provenance import Run
+from hearsay.training.devices import device_of
 
 STEP = "hearsay.lm.evaluate_language_model"
 
@@ -134,10 +135,7 @@ def main(
     )
     model, about = load_language_model(weights, backend=options["backend"])
     check_vocabulary(weights, about, text)
-    wanted = options["device"]
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(wanted)
+    device = device_of(options["device"])
     model.to(device)
     trained = json.loads(training.read_text(encoding="utf-8"))
     rows = [

@@ -19,6 +19,7 @@ from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
 PUBLISHED = ROOT / "resources" / "published" / "wabert.csv"
+SURE = 0.05  # probability below which a difference is told as one
 PUBLISHED_COLUMNS = ["table", "row", "section", "column", "value", "source"]
 FORM = '{"run": …, "published": …, "title": …, "why": …, "seeds": […], "note": …}'
 

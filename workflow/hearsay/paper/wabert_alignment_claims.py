@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from hearsay.paper.claims import Case, verdict
-from hearsay.paper.wabert import Measured, Published, WabertPlan
+from hearsay.paper.wabert import SURE, Measured, Published, WabertPlan
 
 # Aligners that every trained one is compared with, and how their columns' keys end.
 REFERENCES = {"constant alpha": "constant_alpha", "characters, energy": "characters"}
-SURE = 0.05
 
 
 def claims_text(

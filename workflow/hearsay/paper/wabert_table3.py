@@ -12,6 +12,7 @@ from hearsay.paper.runs import NOT_RUN, settings_of
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.paper.wabert import (
     PUBLISHED,
+    SURE,
     Measured,
     Published,
     WabertPlan,
@@ -29,7 +30,6 @@ from hearsay.provenance import Run
 STEP = "hearsay.paper.wabert_table3"
 FIRST, OWN = "Without any input", "Rows of our own"
 MAJORITY = "majority"
-SURE = 0.05
 MEASURES = {"recall": "weighted recall", "f1": "weighted f1", "macro_f1": "macro f1"}
 HEADS = {"recall": "weighted recall, %", "f1": "weighted F1, %", "macro_f1": "macro F1, %"}
 

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import typer
 from torch import Tensor
@@ -15,8 +16,10 @@ from hearsay.provenance import Run
 from hearsay.slu.aligner_files import load_aligner
 from hearsay.slu.batches import SpeechTexts, WordPieces, batches_by_length, word_pieces
 from hearsay.slu.bert_layers import load_bert, load_tokeniser
+from hearsay.slu.boundary_errors import merge_pieces
 from hearsay.slu.firing import token_edges
 from hearsay.slu.objective import AlignmentLoss
+from hearsay.training.devices import device_of
 
 STEP = "hearsay.slu.align_words"
 
@@ -29,14 +32,12 @@ def word_times(clip: Clip, pieces: WordPieces, left: Tensor, right: Tensor) -> l
     left, right : [N] seconds of each of `pieces`, [CLS] and [SEP] among them (NaN where they have
         none). Times are cut to the clip's.
     """
-    first: dict[int, float] = {}
-    last: dict[int, float] = {}
-    for word, start, end in zip(pieces.words, left.tolist(), right.tolist(), strict=True):
-        if word >= 0:
-            first.setdefault(word, min(max(start, 0.0), clip.duration))
-            last[word] = min(max(end, 0.0), clip.duration)
+    words = clip.text.split()
+    owners = [None if word < 0 else word for word in pieces.words]
+    edges = torch.stack([left, right], dim=1).double().numpy()
+    times = np.clip(merge_pieces(edges, owners, words), 0.0, clip.duration)
     return [
-        WordTime(text, first[number], last[number]) for number, text in enumerate(clip.text.split())
+        WordTime(text, start, end) for text, (start, end) in zip(words, times.tolist(), strict=True)
     ]
 
 
@@ -48,7 +49,7 @@ def align(
     trim: float,
     batch_size: int = 1,
     workers: int = 0,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> dict[str, list[WordTime]]:
     """Words with their times by clip, in the order of the clips.
 
@@ -106,16 +107,14 @@ def main(
     clips = [clip for path in part for clip in read_manifest(path)]
     needs = {"speech": aligner.speech, "text": bert, "extra_tokens": aligner.extra_tokens}
     held = SpeechTexts(clips, word_pieces(clips, tokeniser, **needs))
-    wanted = options["device"]
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of(options["device"])
     found = align(
-        AlignmentLoss(aligner, bert, about["recipe"]).to(wanted).eval(),
+        AlignmentLoss(aligner, bert, about["recipe"]).to(device).eval(),
         held,
         trim=about["recipe"]["trim"],
         batch_size=options["batch_size"],
         workers=options["workers"],
-        device=wanted,
+        device=device,
     )
     write_word_times(out, found)
     kept.write(

@@ -3,7 +3,7 @@
 Light: imports neither torch nor transformers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,26 +77,6 @@ def read_aligners(path: Path | str) -> list[AlignerExperiment]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{path}: run {twice[0]!r} stands there twice")
     return found
-
-
-def check_sets(where: str, sets: Iterable[SpeechSet], corpora: Mapping[str, Iterable[str]]) -> None:
-    """Refuse parts of corpora that there are not.
-
-    Parameters
-    ----------
-    corpora : parts of every corpus.
-    """
-    for each in sets:
-        if each.corpus not in corpora:
-            raise InputError(
-                f"{where}: no corpus {each.corpus!r} in speech_corpora; there are: "
-                f"{', '.join(corpora) or 'none'}"
-            )
-        if each.part not in corpora[each.corpus]:
-            raise InputError(
-                f"{where}: {each.corpus} has no part {each.part!r}; there are: "
-                f"{', '.join(corpora[each.corpus])}"
-            )
 
 
 def _experiment(where: str, row: Mapping[str, str]) -> AlignerExperiment:

@@ -15,6 +15,7 @@ from hearsay.errors import InputError
 from hearsay.provenance import Run
 from hearsay.slu.ctc_model import CtcModel, load_ctc_model
 from hearsay.slu.forced_alignment import force_alignment, words_of_alignment
+from hearsay.training.devices import device_of
 
 STEP = "hearsay.slu.force_words"
 SHARED = 0.2  # seconds of blanks between two words that are divided between them
@@ -59,10 +60,7 @@ def main(
     options = json.loads(settings)
     torch.set_num_threads(threads)
     kept = Run(STEP, settings=options, inputs=[model, *part])
-    wanted = options["device"]
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    network = load_ctc_model(model).to(wanted)
+    network = load_ctc_model(model).to(device_of(options["device"]))
     clips = [clip for path in part for clip in read_manifest(path)]
     bar = tqdm(clips, desc="force", unit="clip", mininterval=0.2 if sys.stderr.isatty() else 5)
     found = {clip.id: forced_words(network, clip) for clip in bar}

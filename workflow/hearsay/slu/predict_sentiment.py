@@ -17,6 +17,7 @@ from hearsay.slu.bert_layers import load_bert, load_tokeniser
 from hearsay.slu.sentiment import SentimentClassifier, reading_of, reads_text
 from hearsay.slu.sentiment_batches import SentimentClips, batches_by_length, read_sentiments
 from hearsay.slu.sentiment_files import load_classifier
+from hearsay.training.devices import device_of
 
 STEP = "hearsay.slu.predict_sentiment"
 COLUMNS = ["part", "id", "speaker", "label", "predicted", *(f"p_{x.lower()}" for x in LABELS)]
@@ -40,7 +41,7 @@ def probabilities(
     *,
     batch_size: int = 1,
     workers: int = 0,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> list[list[float]]:
     """Of each utterance, in the order of the clips, the probability of each of `LABELS`."""
     found: list[list[float] | None] = [None] * len(held)
@@ -88,10 +89,8 @@ def main(
         raise InputError(f"{weights}: is of kind {about['kind']}, not {kind}")
     tokeniser = load_tokeniser(text) if reads_text(kind, about["recipe"]) else None
     reading = reading_of(model, tokeniser)
-    wanted = options["device"]
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model.to(wanted).eval()
+    device = device_of(options["device"])
+    model = model.to(device).eval()
     rows = []
     for name, path in parts.items():
         held = read_sentiments([path], [tables[name]], **reading)
@@ -100,7 +99,7 @@ def main(
             held,
             batch_size=options["batch_size"],
             workers=options["workers"],
-            device=wanted,
+            device=device,
         )
         for clip, label, shares in zip(held.clips, held.labels, found, strict=True):
             best = max(range(len(LABELS)), key=shares.__getitem__)

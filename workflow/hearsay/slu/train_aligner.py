@@ -32,6 +32,7 @@ from hearsay.slu.speech_encoder import load_speech_encoder
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.schedules import linear_schedule
 
 STEP = "hearsay.slu.train_aligner"
 EDGE_TEXTS = 256  # transcripts whose [CLS] and [SEP] constant edges are the mean of
@@ -68,14 +69,7 @@ def schedule_of(
     optimizer: torch.optim.Optimizer, recipe: Mapping[str, Any], steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """A linear rise over the warm-up's steps, then a linear fall to 0 at the last (Section 3.3)."""
-    warmup = recipe["warmup_steps"]
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return max(0.0, (steps - step) / max(1, steps - warmup))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return linear_schedule(optimizer, warmup=recipe["warmup_steps"], steps=steps)
 
 
 def set_edges(aligner: Aligner, text: BertLayers, texts: Sequence[WordPieces]) -> None:

@@ -29,6 +29,7 @@ from hearsay.slu.sentiment_start import started
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.schedules import linear_schedule
 
 STEP = "hearsay.slu.train_sentiment"
 
@@ -90,13 +91,7 @@ def schedule_of(
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """A linear rise over the warm-up's share of steps, then a linear fall to 0."""
     warmup = max(1, round(recipe["warmup_ratio"] * steps))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return max(0.0, (steps - step) / max(1, steps - warmup))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return linear_schedule(optimizer, warmup=warmup, steps=steps)
 
 
 def main(

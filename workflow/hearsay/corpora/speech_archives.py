@@ -12,12 +12,11 @@ import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from hearsay.corpora.reading import hidden, refused
 from hearsay.corpora.speech_containers import (
     LARGEST,
     Container,
     check_size,
-    hidden,
-    refused,
     regular,
     safe,
 )

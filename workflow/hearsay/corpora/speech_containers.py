@@ -1,20 +1,14 @@
 """What all folders and archives of speech have in common: their face, and what is not safe."""
 
-import contextlib
 import stat
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from hearsay.errors import InputError
 
 LARGEST = 1 << 30  # bytes of one file; an hour of two channels at 48 kHz is 0.7 GB
-
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError)
 
 
 class Container(Protocol):
@@ -51,11 +45,6 @@ def regular(member: zipfile.ZipInfo) -> bool:
     return mode in (0, stat.S_IFREG)
 
 
-def hidden(name: str) -> bool:
-    """Is a file, or a folder it lies in, a hidden one?"""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-
-
 def check_size(container: Path, name: str, size: int) -> None:
     """Refuse a file that is too large to be read into memory."""
     if size > LARGEST:
@@ -63,17 +52,3 @@ def check_size(container: Path, name: str, size: int) -> None:
             f"{container} ({name}): is {size} bytes, more than is read at once ({LARGEST}); "
             "split it"
         )
-
-
-@contextlib.contextmanager
-def refused(path: Path, name: str = "") -> Iterator[None]:
-    """What goes wrong in reading is the file's fault, not the program's."""
-    what = f"{path} ({name})" if name else f"{path}"
-    try:
-        yield
-    except _BROKEN as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise InputError(f"{what}: cannot be read: {error.strerror}") from None
-        raise InputError(f"{what}: is truncated or damaged ({error}); get it anew") from None
-    except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
-        raise InputError(f"{what}: cannot be unpacked: {error}") from None

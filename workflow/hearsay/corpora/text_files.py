@@ -6,22 +6,20 @@ read, as streams, and no more than their stated size.
 
 import contextlib
 import hashlib
-import lzma
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from hearsay.corpora.reading import hidden, refused
 from hearsay.corpora.text_corpus import SPLITS
 from hearsay.errors import InputError
 
 LARGEST = 1 << 30  # bytes of one text in an archive
 
 _NAMED = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -52,7 +50,7 @@ class Text:
                 f"{self}: is {self.bytes} bytes unpacked, more than is read from an archive "
                 f"({LARGEST}); if it is meant, unpack it yourself and name the folder as path"
             )
-        with contextlib.ExitStack() as stack, _refused(self):
+        with contextlib.ExitStack() as stack, refused(self):
             if not self.in_archive:
                 stream: BinaryIO | None = stack.enter_context(self.path.open("rb"))
             elif zipfile.is_zipfile(self.path):
@@ -144,11 +142,11 @@ def texts_of(source: Path) -> list[Text]:
         return [
             Text(file, name, file.stat().st_size, False)
             for name, file in sorted(files)
-            if file.is_file() and not _hidden(name)
+            if file.is_file() and not hidden(name)
         ]
     if not source.is_file():
         raise InputError(f"{source}: no such archive or folder")
-    with _refused(source):
+    with refused(source):
         if zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
                 members = [(m.filename, m.file_size) for m in archive.infolist() if not m.is_dir()]
@@ -168,7 +166,7 @@ def texts_of(source: Path) -> list[Text]:
             raise InputError(
                 f"{source}: its member {name!r} leads out of the archive; nothing was read from it"
             )
-    return [Text(source, n, size, True) for n, size in sorted(members) if not _hidden(n)]
+    return [Text(source, n, size, True) for n, size in sorted(members) if not hidden(n)]
 
 
 def _tar_members(source: Path, tar: tarfile.TarFile) -> list[tuple[str, int]]:
@@ -259,20 +257,3 @@ def _by_lines(source: Path, texts: Sequence[Text]) -> dict[str, Passage]:
         "valid": Passage(plain, first, second),
         "test": Passage(plain, second, count),
     }
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-
-
-@contextlib.contextmanager
-def _refused(what: Text | Path) -> Iterator[None]:
-    """What goes wrong in reading is the file's fault, not the program's."""
-    try:
-        yield
-    except _BROKEN as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise InputError(f"{what}: cannot be read: {error.strerror}") from None
-        raise InputError(f"{what}: is truncated or damaged ({error}); get it anew") from None
-    except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
-        raise InputError(f"{what}: cannot be unpacked: {error}") from None

@@ -4,9 +4,10 @@
     python benchmarks/planning.py --out -             only prints
     python benchmarks/planning.py --subjects 2 --settings 3 --seeds 2 --corpora 2 --out -
 
-The configuration is synthetic: subjects of a simulated dataset, each with settings in several seeds,
-and corpora of Common Voice, each with a recogniser from scratch and one by transfer in as many
-seeds. The alphabets of four languages are known, so that corpora share these. Nothing is run or downloaded. Run it with the project's own Python, on Linux.
+The configuration is synthetic: subjects of a simulated dataset, each with settings in several
+seeds, and corpora of Common Voice, each with a recogniser from scratch and one by transfer in as
+many seeds. The alphabets of four languages are known, so that corpora share these. Nothing is run
+or downloaded. Run it with the project's own Python, on Linux.
 """
 
 import argparse
@@ -75,14 +76,17 @@ def configuration(folder: Path, subjects: int, settings: int, seeds: int, corpor
     return path
 
 
+def planning(config: Path, folder: Path) -> list[str]:
+    """The command of a dry run, without its target."""
+    command = ["snakemake", "--dry-run", "--quiet", "rules", "--snakefile", str(ROOT / "Snakefile")]
+    return [*command, "--directory", str(folder), "--configfile", str(config), "--"]
+
+
 def dry_run(config: Path, folder: Path, target: str) -> dict[str, float | int]:
     """Seconds, peak memory in MB and number of jobs of one dry run."""
-    command = ["snakemake", "--dry-run", "--quiet", "rules"]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(config), "--"]
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", *command, target],
+        [sys.executable, "-m", *planning(config, folder), target],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -104,14 +108,8 @@ def dry_run(config: Path, folder: Path, target: str) -> dict[str, float | int]:
 
 def imported(config: Path, folder: Path) -> list[str]:
     """Which of the heavy packages a dry run imports."""
-    command = [sys.executable, "-X", "importtime", "-m", "snakemake", "--dry-run", "--quiet"]
-    done = subprocess.run(
-        [*command, "rules", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-        + ["--configfile", str(config), "--", "tables"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-X", "importtime", "-m", *planning(config, folder), "tables"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     return [name for name in ("torch", "nemo", "transformers", "datalad") if name in loaded]
 
@@ -131,10 +129,8 @@ def record(sizes: dict[str, int], profiles: dict[str, dict], heavy: list[str]) -
         "|---|---|---|---|---|",
     ]
     for name, run in profiles.items():
-        rate = run["jobs"] / run["seconds"]
-        lines.append(
-            f"| `{name}` | {run['jobs']} | {run['seconds']:.1f} | {rate:.0f} | {run['memory_mb']:.0f} |"
-        )
+        jobs, seconds, memory = run["jobs"], run["seconds"], run["memory_mb"]
+        lines.append(f"| `{name}` | {jobs} | {seconds:.1f} | {jobs / seconds:.0f} | {memory:.0f} |")
     worst = max(run["seconds"] for run in profiles.values())
     met = "met" if worst < TARGET else "missed"
     lines += [

@@ -193,7 +193,7 @@ class Cluster:
             parent.chmod(parent.stat().st_mode | 0o011)
         folder.mkdir()
         os.chown(folder, user.pw_uid, user.pw_gid)
-        quiet = dict(check=True, capture_output=True, text=True)
+        quiet = {"check": True, "capture_output": True, "text": True}
         where = [f"--datadir={folder}", "--user=mysql"]
         subprocess.run(["mariadb-install-db", "--skip-test-db", *where], **quiet)
         socket_file = f"--socket={folder}/socket"

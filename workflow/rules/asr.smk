@@ -21,7 +21,7 @@ rule train_recogniser:
         "../../envs/environment.yaml"
     threads: settings.asr.threads
     resources:
-        mem_mb=lambda w: asr_memory(w.language, w.run),
+        mem_mb=grown(lambda w: asr_memory(w.language, w.run)),
         runtime="72h" if ASR_GPUS else "24h",
         gpu=ASR_GPUS,
     params:
@@ -57,8 +57,8 @@ rule transcribe:
         "../../envs/environment.yaml"
     threads: settings.asr.threads
     resources:
-        mem_mb=8000 if ASR_GPUS else 4000,
-        runtime="4h",
+        mem_mb=grown(8000 if ASR_GPUS else 4000),
+        runtime=grown("4h"),
         gpu=min(ASR_GPUS, 1),
     params:
         settings=as_json(batch_size=32, **settings.asr.model_dump(include={"device", "workers"})),
@@ -88,8 +88,8 @@ rule score_transcripts:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime="1h",
+        mem_mb=grown(2000),
+        runtime=grown("1h"),
     params:
         settings=as_json(resamples=settings.asr.resamples),
         trainings=lambda w, input: [

@@ -30,8 +30,8 @@ rule prepare_stories:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=6000,
-        runtime="2h",
+        mem_mb=grown(6000),
+        runtime=grown("2h"),
     params:
         settings=lambda w: as_json(**prepare_settings()),
         clone=subpath(input.clone, strip_suffix=".run.json"),
@@ -57,8 +57,8 @@ rule fit_word_rate:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=8000,
-        runtime="30m",
+        mem_mb=grown(8000),
+        runtime=grown("30m"),
     params:
         settings=as_json(**settings.brain.word_rate.model_dump()),
         code=code_of("hearsay.brain.fit_word_rate"),
@@ -85,7 +85,7 @@ rule train_text_prompt:
         "../../envs/environment.yaml"
     threads: 8 if BRAIN_GPUS else 1
     resources:
-        mem_mb=32000 if BRAIN_GPUS else 2000,
+        mem_mb=grown(lambda w: brain_memory(w.setting)),
         runtime="8h",
         gpu=BRAIN_GPUS,
     params:
@@ -122,7 +122,7 @@ rule train_fmri_prompt:
         "../../envs/environment.yaml"
     threads: 8 if BRAIN_GPUS else 1
     resources:
-        mem_mb=32000 if BRAIN_GPUS else 2000,
+        mem_mb=grown(lambda w: brain_memory(w.setting)),
         runtime="8h",
         gpu=BRAIN_GPUS,
     params:
@@ -160,8 +160,8 @@ rule decode_story:
         "../../envs/environment.yaml"
     threads: 4 if BRAIN_GPUS else 1
     resources:
-        mem_mb=16000 if BRAIN_GPUS else 2000,
-        runtime="1h",
+        mem_mb=grown(brain_memory()),
+        runtime=grown("1h"),
         gpu=min(BRAIN_GPUS, 1),
     params:
         settings=lambda w: as_json(**decode_settings(w.setting)),
@@ -194,8 +194,8 @@ rule score_story:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=grown(2000 + 4 * weights_mb(settings.brain.scores.bertscore)),
+        runtime=grown("4h"),
     params:
         settings=lambda w: as_json(**score_settings(w.subject)),
         decoded=lambda w, input: [

@@ -13,7 +13,14 @@ sys.path.insert(0, str(ROOT / "workflow"))
 for name in [name for name in sys.modules if name.partition(".")[0] == "hearsay"]:
     del sys.modules[name]
 
-from hearsay.brain.recipes import controls_of, ordered, part_of, settings_of, text_prompt_of
+from hearsay.brain.recipes import (
+    controls_of,
+    ordered,
+    part_of,
+    recipe_of,
+    settings_of,
+    text_prompt_of,
+)
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
@@ -88,6 +95,30 @@ def weights_of(model):
     if source.tiny_speech is not None:
         return f"<results>/models/speech/{model}"
     return f"<resources>/models/{model}"
+
+
+def weights_mb(model):
+    """Size of a model's weights in MB: by its settings, as they lie on disk, or a large BERT's."""
+    source, folders = model_settings(model), settings.pathvars
+    if source.digits is not None:
+        return 1 + 36 * source.digits.layers * source.digits.channels**2 // 10**6
+    if (small := source.tiny or source.tiny_speech) is not None:
+        return 1 + 4 * (12 * small.layers * small.width + 5000) * small.width // 10**6
+    path = weights_of(model).replace("<results>", folders.results)
+    path = Path(path.replace("<resources>", folders.resources))
+    files = [file for file in [path, *path.rglob("*")] if file.is_file()]
+    return sum(file.stat().st_size for file in files) // 10**6 if files else 1500
+
+
+def grown(value):
+    """A resource for the first attempt, and as much again for every further one.
+
+    `value` is a number (MB of memory), a time such as "2h", or a function of the wildcards. Steps
+    that train do not grow in time, since they go on where the time limit cut them off.
+    """
+    if isinstance(value, str):
+        value = int(value[:-1]) * {"m": 1, "h": 60}[value[-1]]
+    return lambda wildcards, attempt: attempt * (value(wildcards) if callable(value) else value)
 
 
 def dataset_settings(dataset):
@@ -190,6 +221,16 @@ def shown_setting():
     if settings.brain.subjects and not shared:
         raise WorkflowError("brain.settings_of: no setting is trained for all subjects")
     return "bpgpt" if "bpgpt" in shared else next(iter(shared), "bpgpt")
+
+
+def brain_memory(setting=None):
+    """Memory in MB of a step with BERT and GPT-2; of a training's activations too, on a CPU."""
+    brain = settings.brain
+    models = weights_mb(brain.encoder) + weights_mb(brain.language_model)
+    if brain.device != "cpu":
+        return 6000 + 4 * models
+    windows = recipe_of(brain, setting).batch_size if setting else 1
+    return 2000 + 4 * models + windows * weights_mb(brain.language_model) // 2
 
 
 def score_settings(subject):

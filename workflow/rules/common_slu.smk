@@ -126,6 +126,12 @@ def sentiment_experiment(run):
     return SENTIMENT[run]
 
 
+def slu_memory(experiment):
+    """Memory of one training in MB: libraries, both encoders, a micro-batch's activations."""
+    models = weights_mb(settings.slu.speech_encoder) + weights_mb(settings.slu.text_encoder)
+    return 3000 + 4 * models + 250 * experiment.recipe.micro_batch
+
+
 def speech_encoder_of(experiment):
     """Folder of the speech encoder that an aligner or classifier starts from."""
     return weights_of(getattr(experiment, "speech", "") or settings.slu.speech_encoder)

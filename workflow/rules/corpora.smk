@@ -17,8 +17,8 @@ rule write_fmri_dataset:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=grown(2000),
+        runtime=grown("30m"),
     params:
         settings=lambda w: as_json(**dataset_settings(w.dataset).simulated.model_dump()),
         # No declared output: git-annex owns the folder, and Snakemake would delete it.
@@ -124,8 +124,8 @@ rule preprocess_bold:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=8000,
-        runtime="1h",
+        mem_mb=grown(8000),
+        runtime=grown("1h"),
     params:
         settings=as_json(mask=None, window_s=120, trim=10),
         clone=subpath(input.clone, strip_suffix=".run.json"),

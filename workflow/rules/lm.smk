@@ -18,7 +18,7 @@ rule train_language_model:
         "../../envs/environment.yaml"
     threads: settings.lm.threads
     resources:
-        mem_mb=lambda w: lm_memory(w.corpus, w.run),
+        mem_mb=grown(lambda w: lm_memory(w.corpus, w.run)),
         runtime="72h" if LM_GPUS else "12h",
         gpu=LM_GPUS,
     params:
@@ -51,8 +51,8 @@ rule evaluate_language_model:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=grown(4000),
+        runtime=grown("2h"),
         gpu=LM_GPUS,
     params:
         settings=as_json(backend=settings.lm.backend, device=settings.lm.device, bptt=256),
@@ -78,8 +78,8 @@ rule gather_scores:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.lm.gather_scores"),
@@ -100,8 +100,8 @@ rule measure_event_speed:
         "../../envs/environment.yaml"
     threads: settings.lm.event_speed.threads
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=grown(4000),
+        runtime=grown("1h"),
     params:
         settings=as_json(**settings.lm.event_speed.model_dump(exclude={"threads"})),
         code=code_of("hearsay.lm.measure_event_speed"),

@@ -46,7 +46,7 @@ rule train_digits:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=grown(2000),
         runtime="30m",
     params:
         settings=lambda w: as_json(**model_settings(w.model, "digits").digits.model_dump()),
@@ -72,7 +72,7 @@ rule train_tiny_model:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=grown(2000),
         runtime="30m",
     params:
         settings=lambda w: as_json(**model_settings(w.model, "tiny").tiny.model_dump()),
@@ -98,7 +98,7 @@ rule train_tiny_speech:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=grown(2000),
         runtime="1h",
     params:
         settings=lambda w: as_json(**tiny_speech_settings(w.model)),

@@ -59,8 +59,8 @@ rule capacity_table1:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.capacity_table1",
         models=SERIES,
@@ -113,8 +113,8 @@ rule capacity_figure1:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         models=SERIES,
         code=code_of("hearsay.paper.capacity_figure1", PUBLISHED),
@@ -143,8 +143,8 @@ rule capacity_figure2:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.capacity_figure2",
         models=SERIES,
@@ -195,8 +195,8 @@ rule capacity_figure4:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         code=code_of("hearsay.paper.capacity_figure4"),
     shell:
@@ -225,8 +225,8 @@ rule capacity_esd:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         code=code_of("hearsay.paper.capacity_esd"),
     shell:
@@ -256,8 +256,8 @@ rule bpgpt_table1:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.bpgpt_table1",
         subjects=json.dumps(settings.brain.subjects),
@@ -361,8 +361,8 @@ rule bpgpt_figure2:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         decoded=lambda w, input: [
             f"--decoded={subject}={path}"
@@ -406,8 +406,8 @@ rule page:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         manifest=lambda w, input, output: page_manifest(
             os.path.dirname(output[0]), list(input.records)

@@ -43,8 +43,8 @@ rule asr_table3:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.asr_table3",
         rows=asr_rows("3"),
@@ -166,8 +166,8 @@ rule asr_figure2:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.asr_figure2",
         histories=lambda w, input: [

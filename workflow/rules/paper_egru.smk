@@ -35,8 +35,8 @@ rule egru_table1:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.egru_table1",
         corpus=EGRU_CORPORA.get("1", ""),
@@ -97,8 +97,8 @@ rule egru_figure1:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         corpora=egru_corpora(),
         scores=lambda w, input: [
@@ -130,8 +130,8 @@ rule egru_figure2:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         histories=lambda w, input: [
             f"--history={name}={path}"
@@ -163,8 +163,8 @@ rule egru_figure3:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         code=code_of("hearsay.paper.egru_figure3"),
     shell:

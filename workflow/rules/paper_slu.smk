@@ -44,8 +44,8 @@ rule wabert_table1:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.wabert_table1",
         rows=wabert_rows(ALIGNERS, unjudged()),
@@ -129,8 +129,8 @@ rule wabert_table4:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         states=lambda w, input: f"{shown_states()[-1][0]}={input.states}",
         utterances=json.dumps(settings.slu.shown),
@@ -160,8 +160,8 @@ rule wabert_figure2:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         step="hearsay.paper.wabert_figure2",
         states=lambda w, input: [

@@ -24,8 +24,8 @@ rule prepare_slue:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=4000,
-        runtime="12h",
+        mem_mb=grown(4000),
+        runtime=grown("12h"),
     params:
         settings=lambda w: as_json(**prepare_slue_settings(w.corpus, w.part)),
         source=lambda w, input: (
@@ -59,8 +59,8 @@ rule prepare_word_times:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime="2h",
+        mem_mb=grown(2000),
+        runtime=grown("2h"),
     params:
         settings=lambda w: as_json(**word_times_settings(w.corpus, w.part)),
         source=lambda w, input: (
@@ -93,7 +93,7 @@ rule train_aligner:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=lambda w: 4000 + 250 * aligner_experiment(w.run).recipe.micro_batch,
+        mem_mb=grown(lambda w: slu_memory(aligner_experiment(w.run))),
         runtime="72h" if SLU_GPUS else "24h",
         gpu=SLU_GPUS,
     params:
@@ -130,8 +130,8 @@ rule align_words:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=8000 if SLU_GPUS else 4000,
-        runtime="4h",
+        mem_mb=grown(8000 if SLU_GPUS else 4000),
+        runtime=grown("4h"),
         gpu=min(SLU_GPUS, 1),
     params:
         # One by one: some encoders see how far an utterance is padded.
@@ -159,8 +159,8 @@ rule force_words:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=8000 if SLU_GPUS else 4000,
-        runtime="4h",
+        mem_mb=grown(8000 if SLU_GPUS else 4000),
+        runtime=grown("4h"),
         gpu=min(SLU_GPUS, 1),
     params:
         settings=as_json(device=settings.slu.device),
@@ -189,8 +189,8 @@ rule score_alignment:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=grown(4000),
+        runtime=grown("2h"),
     params:
         settings=as_json(resamples=settings.slu.resamples),
         parts=lambda w, input: [
@@ -233,8 +233,8 @@ rule show_states:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=grown(4000),
+        runtime=grown("1h"),
     params:
         settings=as_json(ids=settings.slu.shown),
         code=code_of("hearsay.slu.show_states"),
@@ -265,7 +265,7 @@ rule train_sentiment:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=lambda w: 4000 + 250 * sentiment_experiment(w.run).recipe.micro_batch,
+        mem_mb=grown(lambda w: slu_memory(sentiment_experiment(w.run))),
         runtime="24h",
         gpu=SLU_GPUS,
     params:
@@ -309,8 +309,8 @@ rule predict_sentiment:
         "../../envs/environment.yaml"
     threads: settings.slu.threads
     resources:
-        mem_mb=8000 if SLU_GPUS else 4000,
-        runtime="4h",
+        mem_mb=grown(8000 if SLU_GPUS else 4000),
+        runtime=grown("4h"),
         gpu=min(SLU_GPUS, 1),
     params:
         # One by one: some encoders see how far an utterance is padded.
@@ -348,8 +348,8 @@ rule score_sentiment:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime="1h",
+        mem_mb=grown(2000),
+        runtime=grown("1h"),
     params:
         settings=as_json(**settings.slu.model_dump(include={"resamples", "interval_over"})),
         trainings=lambda w, input: [

@@ -24,8 +24,8 @@ rule audit_model:
         "../../envs/environment.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime="2h",
+        mem_mb=grown(lambda w: 3000 + 2 * weights_mb(w.model)),
+        runtime=grown("2h"),
         gpu=int(settings.spectral.device.startswith("cuda")),
     params:
         settings=as_json(
@@ -55,8 +55,8 @@ rule summarise_audits:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=grown(2000),
+        runtime=grown("10m"),
     params:
         models=json.dumps(AUDITED),
         settings=as_json(

@@ -65,8 +65,8 @@ rule write_speech_corpus:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=grown(2000),
+        runtime=grown("30m"),
     params:
         settings=lambda w: as_json(**generated_speech(w.corpus)),
         step=lambda w: speaker_of(w.corpus),
@@ -97,8 +97,8 @@ rule prepare_speech:
         "../../envs/environment.yaml"
     threads: settings.asr.threads
     resources:
-        mem_mb=4000,
-        runtime="12h",
+        mem_mb=grown(4000),
+        runtime=grown("12h"),
     params:
         settings=lambda w: as_json(**prepare_speech_settings(w.corpus, w.part)),
         source=lambda w, input: (

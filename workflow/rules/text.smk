@@ -41,8 +41,8 @@ rule write_text_corpus:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
     params:
         settings=lambda w: as_json(
             **text_corpus_settings(w.corpus, "generated").generated.model_dump()
@@ -67,8 +67,8 @@ rule prepare_text:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=grown(4000),
+        runtime=grown("1h"),
     params:
         settings=lambda w: as_json(
             **text_corpus_settings(w.corpus).model_dump(

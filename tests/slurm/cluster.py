@@ -17,6 +17,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -131,7 +132,7 @@ class Cluster:
             cpus=os.cpu_count(),
             memory=memory - 256,
             storage="slurmdbd" if self.accounting else "none",
-            accounting="AccountingStorageHost=localhost" if self.accounting else "",
+            accounting="AccountingStorageHost=localhost\nAccountingStorageTRES=gres/gpu" if self.accounting else "",
         )
         (ETC / "slurm.conf").write_text(conf, encoding="utf-8")
         (ETC / "gres.conf").write_text(f"{MARK}Name=gpu File=/dev/null\n", encoding="utf-8")
@@ -155,6 +156,8 @@ class Cluster:
     def start_controller(self) -> None:
         """Start slurmctld, with the jobs that it knew when it was stopped."""
         known = (self.state / "ctld/job_state").exists()
+        if _works("scontrol", "ping"):
+            raise RuntimeError("another slurmctld answers already; stop it first")
         self._daemon("slurmctld", "-D", *([] if known else ["-c"]))
         self._wait(lambda: said("scontrol", "ping").count("UP"), "slurmctld answers")
 
@@ -293,6 +296,8 @@ def main() -> int:
     if reason := missing(accounting=chosen.accounting):
         print(f"error: no Slurm can be started: {reason}", file=sys.stderr)
         return 1
+    # Without this a SIGTERM would leave the daemons behind, and the next cluster would not start.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     state = chosen.state or Path(tempfile.mkdtemp(prefix="slurm."))
     with running(state.resolve(), accounting=chosen.accounting):
         if chosen.command:

@@ -4,7 +4,7 @@ Nothing here imports Snakemake; the caller hands its command line module over.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +13,7 @@ from hearsay.errors import InputError
 
 # Profile keys whose own keys are names of rules.
 BY_RULE = ("set-resources", "set-threads", "groups", "consider-ancient")
+ARRAYS = "slurm-array-jobs"
 TEMPLATE_KEYS = ("__use_yte__", "__definitions__", "__variables__")
 
 
@@ -32,18 +33,64 @@ def check_profile(file: Path, options: Iterable[str], rules: Iterable[str] | Non
         ``set-threads``, ``groups`` and the like.
     """
     options = {*options, *TEMPLATE_KEYS}
+    rules = None if rules is None else set(rules)
     lines = []
     for key, node, value in pairs(yaml_nodes(file)):
         line = f"{relative(file)}, line {node.start_mark.line + 1}"
         if key not in options:
             shown = f" = {value.value}" if isinstance(value.value, str) else ""
             lines.append(f"{line}: {key}{shown}: no such option{nearest(key, sorted(options))}")
-        for rule, rule_node, _ in pairs(value) if rules is not None and key in BY_RULE else ():
+        named = [(rule, at) for rule, at, _ in pairs(value)] if key in BY_RULE else []
+        if key == ARRAYS and isinstance(value.value, str):
+            named = [(rule, node) for rule in array_rules(value.value) - {"all"}]
+        for rule, rule_node in named if rules is not None else ():
             if rule not in rules:
                 line = f"{relative(file)}, line {rule_node.start_mark.line + 1}"
                 lines.append(f"{line}: {key}.{rule}: no such rule{nearest(rule, sorted(rules))}")
     if lines:
         raise InputError("the profile is not valid\n  " + "\n  ".join(lines))
+
+
+def array_rules(text: str) -> set[str]:
+    """Names in the value of ``slurm-array-jobs``."""
+    return {name.strip() for name in text.split(",") if name.strip()}
+
+
+def check_arrays(
+    selected: set[str], jobs: Mapping[str, int], limit: int, limited: Mapping[str, set[str]]
+) -> None:
+    """Refuse a run whose job arrays may be cut short.
+
+    The Slurm plugin (2.8) collects the jobs of an array until all that are ready have come. One
+    that Snakemake holds back, for its limit of jobs in flight or of a resource, never comes, and
+    the others are never sent.
+
+    Parameters
+    ----------
+    selected : rules whose jobs go in arrays; ``all`` is every rule.
+    jobs : number of jobs that will run, by rule.
+    limit : most jobs in flight at once.
+    limited : resources with a limit over all jobs that a rule's jobs ask for, by rule.
+
+    Raises
+    ------
+    InputError
+        that names the limit and says what to set.
+    """
+    in_arrays = [r for r in jobs if (r in selected or "all" in selected) and jobs[r] > 1]
+    total = sum(jobs.values())
+    if in_arrays and total > limit:
+        raise InputError(
+            f"{total} jobs, of which {limit} may be in flight: a job array of {in_arrays[0]} that "
+            'is cut short would never be sent; give --jobs unlimited, or --slurm-array-jobs ""'
+        )
+    for rule in in_arrays:
+        if names := limited.get(rule):
+            raise InputError(
+                f"{rule} is in slurm-array-jobs and asks for {', '.join(sorted(names))}, of which "
+                "there are only so many (resources in the profile): its arrays could be cut short "
+                "and would never be sent; take it out of slurm-array-jobs"
+            )
 
 
 def profiles_of(arguments: list[str], cli: ModuleType) -> list[Path]:

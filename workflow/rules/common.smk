@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -24,7 +25,7 @@ from hearsay.brain.recipes import (
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
-from hearsay.profiles import check_profile, options_of, profiles_of
+from hearsay.profiles import array_rules, check_arrays, check_profile, options_of, profiles_of
 from hearsay.provenance import code_of
 from hearsay.step import share_with_jobs
 
@@ -340,5 +341,28 @@ def check_python_path():
         )
 
 
+def check_job_arrays():
+    """Refuse arrays that a limit may cut short: Snakemake would wait for their jobs for ever."""
+    selected = getattr(workflow.executor_settings, "array_jobs", None)
+    if not selected:
+        return
+    waiting = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
+    limits = workflow.global_resources
+    limited = {}
+    for job in waiting:
+        asked = {name for name in limits if name[0] != "_" and job.resources.get(name)}
+        limited.setdefault(job.rule.name, set()).update(asked)
+    try:
+        check_arrays(
+            array_rules(selected),
+            Counter(job.rule.name for job in waiting),
+            workflow.nodes,
+            limited,
+        )
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
 onstart:
     check_python_path()
+    check_job_arrays()

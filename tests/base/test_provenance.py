@@ -43,24 +43,14 @@ def package(tmp_path, monkeypatch):
 
 
 def digest(*files):
-    for cached in (
-        provenance.import_closure,
-        provenance._module_file,
-        provenance._module_digest,
-    ):
-        cached.cache_clear()
+    provenance.forget_code()
     return provenance.code_of(STEP, *files)
 
 
 @pytest.fixture(autouse=True)
 def _fresh_caches():
     yield
-    for cached in (
-        provenance.import_closure,
-        provenance._module_file,
-        provenance._module_digest,
-    ):
-        cached.cache_clear()
+    provenance.forget_code()
 
 
 def test_closure_follows_absolute_relative_and_late_imports(package):

@@ -70,6 +70,7 @@ VERSIONED = [
 # --- what reruns: digests over syntax trees -----------------------------------------------------
 
 
+@cache
 def code_of(step: str, *files: str) -> str:
     """Digest of everything in `hearsay` that `step` imports, directly or not.
 
@@ -103,6 +104,12 @@ def code_of(step: str, *files: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def forget_code() -> None:
+    """Forget what was read of the library, for a process in which its files change."""
+    for cached in (code_of, import_closure, _module_file, _imports, _module_digest):
+        cached.cache_clear()
+
+
 @cache
 def import_closure(module: str) -> frozenset[str]:
     """Names of `module` and of all modules inside `hearsay` that importing it brings in."""
@@ -131,7 +138,8 @@ def _module_file(module: str) -> Path | None:
     return None
 
 
-def _imports(module: str) -> list[str]:
+@cache
+def _imports(module: str) -> tuple[str, ...]:
     path = _module_file(module)
     assert path is not None
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -156,7 +164,7 @@ def _imports(module: str) -> list[str]:
                     )
                 else:
                     found.append(base)
-    return found
+    return tuple(found)
 
 
 def _without_type_checking(tree: ast.Module) -> Iterator[ast.AST]:

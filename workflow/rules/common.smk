@@ -26,7 +26,7 @@ from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
 from hearsay.profiles import array_rules, check_arrays, check_profile, options_of, profiles_of
-from hearsay.provenance import code_of
+from hearsay.provenance import code_of as digest_of
 from hearsay.step import share_with_jobs
 
 try:
@@ -62,6 +62,11 @@ wildcard_constraints:
 
 # Committed lists of a dataset's files, by which a dry run plans without network.
 MANIFESTS = [dataset.manifest for dataset in settings.fmri_datasets.values() if dataset.manifest]
+
+
+def code_of(step, *files):
+    """Digest of a step's code, made when a job needs it: a Slurm job digests its own step only."""
+    return lambda wildcards: digest_of(step, *files)
 
 
 def table_path(table):

@@ -72,7 +72,7 @@ rule write_speech_corpus:
         step=lambda w: speaker_of(w.corpus),
         code=code_of("hearsay.demo.write_speech_corpus"),
         # Others write other formats.
-        speaker=lambda w: code_of(speaker_of(w.corpus)),
+        speaker=lambda w: digest_of(speaker_of(w.corpus)),
     shell:
         "python -m hearsay.step {params.step} --corpus {wildcards.corpus:q} --settings {params.settings:q} --out {output.release:q} --record {output.record:q}"
         " 2> {log:q}"
@@ -106,7 +106,7 @@ rule prepare_speech:
         ),
         code=code_of("hearsay.corpora.prepare_speech"),
         # Readers are imported by the kind's name, which a digest of the step cannot follow.
-        reader=lambda w: code_of(module_of(speech_settings(w.corpus).kind)),
+        reader=lambda w: digest_of(module_of(speech_settings(w.corpus).kind)),
     shell:
         "python -m hearsay.step hearsay.corpora.prepare_speech --corpus {wildcards.corpus:q}"
         " --part {wildcards.part:q} --source {params.source:q} --settings {params.settings:q}"

@@ -257,6 +257,15 @@ def said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
+def wait_for(condition: Callable[[], object], seconds: float = 180, every: float = 0.1) -> object:
+    """Wait until `condition()` is true; return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(every)
+    return value
+
+
 def _works(*command: str) -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from hearsay.cluster.usage import Use, write_usage
 from hearsay.errors import InputError
 from hearsay.paper import capacity_figure2, capacity_figure4, capacity_table1, capacity_table2
 from hearsay.paper.html_text import prose, symbols
@@ -250,6 +251,32 @@ def test_manifest_may_be_a_file_and_parts_may_be_missing(tmp_path, results):
     assert not shown.all("table")
     (contents,) = shown.all("nav")
     assert "Universality & capacity" in contents["text"]
+
+
+def test_what_jobs_cost_is_shown_once_it_is_known(tmp_path, results):
+    used = {"state": "COMPLETED", "job": "1", "ended": "", "cpus": 2, "gpus": 1}
+    used |= {"peak_memory_mb": 500.0, "asked_memory_mb": None, "memory_efficiency": None}
+    rows = [
+        Use(rule=rule, wildcards="<i>", seconds=s, gpu_hours=s / 3600, cpu_efficiency=e,
+            source="accounting", **used)
+        for rule, s, e in (("<b>short</b>", 3600.0, 0.5), ("long", 7200.0, None))
+    ]  # fmt: skip
+    write_usage(rows, tmp_path / "usage.csv")
+    shown = {**results, "usage": str(tmp_path / "usage.csv")}
+    main(manifest=json.dumps(shown), out=tmp_path / "index.html")
+    structure = Structure((tmp_path / "index.html").read_text())
+    (section,) = [e for e in structure.all("section") if e.get("id") == "cost"]
+    assert "largest memory of a job" in section["text"]
+    cells = [cell["text"] for cell in structure.all("td", "th")][-3 * 7 :]
+    assert [cells[start : start + 7] for start in (0, 7, 14)] == [
+        ["long", "1", "–", "2.000", "2.000", "500", "–"],
+        ["<b>short</b>", "1", "–", "1.000", "1.000", "500", "50%"],
+        ["all", "2", "–", "3.000", "3.000", "500", "50%"],
+    ]
+    assert any(e.get("download") == "usage.csv" for e in structure.all("a"))
+    (tmp_path / "usage.csv").write_text("nonsense\n")
+    with pytest.raises(InputError, match=r"usage\.csv: its columns"):
+        main(manifest=json.dumps(shown), out=tmp_path / "index.html")
 
 
 def test_an_empty_page_is_a_page(tmp_path):

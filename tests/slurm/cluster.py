@@ -132,7 +132,9 @@ class Cluster:
             cpus=os.cpu_count(),
             memory=memory - 256,
             storage="slurmdbd" if self.accounting else "none",
-            accounting="AccountingStorageHost=localhost\nAccountingStorageTRES=gres/gpu" if self.accounting else "",
+            accounting="AccountingStorageHost=localhost\nAccountingStorageTRES=gres/gpu"
+            if self.accounting
+            else "",
         )
         (ETC / "slurm.conf").write_text(conf, encoding="utf-8")
         (ETC / "gres.conf").write_text(f"{MARK}Name=gpu File=/dev/null\n", encoding="utf-8")

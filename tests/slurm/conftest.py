@@ -22,4 +22,3 @@ def arguments(slurm):
     status = "sacct" if slurm.accounting else "squeue"
     chosen = ["--profile", "slurm", "--slurm-status-command", status, *QUICK]
     return [*chosen, "--configfile", "config/demo.yaml"]
-

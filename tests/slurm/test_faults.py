@@ -125,7 +125,9 @@ def test_scancel(run, quiet):
 
 def test_the_time_limit(run, quiet):
     """Slurm sends SIGTERM before the limit, as the profile asks; the training saves itself."""
-    it = run("--set-resources", "train_digits:slurm_extra=--signal=TERM@50", "train_digits:runtime=1")
+    it = run(
+        "--set-resources", "train_digits:slurm_extra=--signal=TERM@50", "train_digits:runtime=1"
+    )
     it.trained_a_while()
     assert it.finished(600) == 0, it.text
     if "Trying to restart job" not in it.text:
@@ -175,9 +177,9 @@ def test_a_controller_that_is_away_for_a_while(run, quiet, slurm):
 
 
 def resume(it, *options):
+    command = [sys.executable, "-m", "hearsay.cluster", "resume", *options, "--seconds", "1"]
     return subprocess.run(
-        [sys.executable, "-m", "hearsay.cluster", "resume", *options, "--seconds", "1", "--"]
-        + [*it.arguments, "--", TARGET],
+        [*command, "--", *it.arguments, "--", TARGET],
         cwd=it.origin,
         env={**os.environ, "PYTHONPATH": str(it.origin / "workflow")},
         stdin=subprocess.DEVNULL,

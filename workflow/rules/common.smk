@@ -272,7 +272,13 @@ def system_of(record, results):
     return "slu" if settings.speech_corpora[others[0]].kind in ("timit", "slue") else "asr"
 
 
-def page_manifest(results, records):
+def usage_report():
+    """What jobs cost, for the page, once `python -m hearsay.cluster usage` has written it."""
+    there = os.path.exists(os.path.join(settings.pathvars.results, "usage.csv"))
+    return "<results>/usage.csv" if there else []
+
+
+def page_manifest(results, records, usage):
     """What the page shows, in the form that hearsay.paper.manifest describes."""
     brain = {
         "id": "bpgpt",
@@ -322,6 +328,7 @@ def page_manifest(results, records):
         title="hearsay",
         configuration=os.path.basename(results),
         about="workflow.rst",
+        usage=usage or None,
         sections=[section for section in (brain, asr, wabert, egru, capacity) if section["items"]],
     )
 

@@ -397,6 +397,7 @@ rule page:
             *(["<results>/lm/event_speed.run.json"] if EGRU_TABLES else []),
             *dict.fromkeys([*asr_records(), *slu_records()]),
         ],
+        usage=usage_report(),
     output:
         "<results>/index.html",
     log:
@@ -410,7 +411,7 @@ rule page:
         runtime=grown("10m"),
     params:
         manifest=lambda w, input, output: page_manifest(
-            os.path.dirname(output[0]), list(input.records)
+            os.path.dirname(output[0]), list(input.records), input.usage
         ),
         code=code_of(
             "hearsay.paper.page",

@@ -7,10 +7,11 @@ written everywhere, on a laptop too, and know the last good attempt of each job.
 import ast
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from hearsay.cluster.facts import EndedJob
 from hearsay.errors import InputError
@@ -53,6 +54,15 @@ class Use:
 
 
 COLUMNS = [each.name for each in fields(Use)]
+
+
+def _optional(text: str) -> float | None:
+    return float(text) if text else None
+
+
+_TYPES: dict[str, Callable[[str], Any]] = {
+    each.name: _optional if each.type == float | None else each.type for each in fields(Use)
+}
 
 
 def of_accounting(jobs: Iterable[EndedJob], folder: Path) -> list[Use]:
@@ -104,6 +114,30 @@ def write_usage(rows: Sequence[Use], path: Path) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
+
+
+def read_usage(path: Path) -> list[Use]:
+    """Read what `write_usage` wrote.
+
+    Raises
+    ------
+    InputError
+        for another file, by its line.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if reader.fieldnames != COLUMNS:
+                raise InputError(f"{path}: its columns are not {', '.join(COLUMNS)}")
+            rows = []
+            for row in reader:
+                try:
+                    rows.append(Use(**{name: _TYPES[name](row[name]) for name in COLUMNS}))
+                except (ValueError, TypeError) as error:
+                    raise InputError(f"{path}, line {reader.line_num}: {error}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    return rows
 
 
 def summarise(rows: Sequence[Use]) -> Iterator[dict[str, str]]:

@@ -65,6 +65,7 @@ class Manifest(Closed):
     configuration: str = Field("", description='such as "demo"')
     about: Path | None = Field(None, description="prose below the title, reStructuredText")
     sections: list[Section]
+    usage: Path | None = Field(None, description="what jobs cost, by hearsay.cluster.usage")
 
     @model_validator(mode="after")
     def _unique(self) -> "Manifest":

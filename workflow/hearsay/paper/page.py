@@ -8,6 +8,7 @@ those of prose (about, text, caption) to `workflow/report`::
     {"title": "hearsay",                      # heading of the page
      "configuration": "demo",                 # optional
      "about": "workflow.rst",                 # optional prose below the heading
+     "usage": "results/demo/usage.csv",       # optional: what jobs cost, a row a job
      "sections": [                            # one for each paper, any number
       {"id": "capacity",                      # anchor: lower-case letters and digits
        "title": "Universality and Capacity Metrics …",
@@ -41,6 +42,7 @@ import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hearsay.cluster.usage import read_usage, summarise
 from hearsay.errors import InputError
 from hearsay.files import write_text
 from hearsay.paper.command import run_command
@@ -138,6 +140,8 @@ def build_page(manifest: Manifest, out: Path) -> str:
         about=prose(manifest.about),
         sections=sections,
         facts=_facts(_all_records(sections)),
+        usage=list(summarise(read_usage(manifest.usage))) if manifest.usage else [],
+        usage_file=_download(manifest.usage, out) if manifest.usage else None,
         known_runs=anchors,
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         columns_with_values=_columns_with_values,

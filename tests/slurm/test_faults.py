@@ -5,6 +5,7 @@ history are compared, bit by bit, with those of a training that nothing happened
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,11 +72,17 @@ class Run:
         return wait_for(lambda: said("squeue", "-h", "-t", "running", "-o", "%A"))
 
     def finished(self, seconds=300):
-        try:
-            self.process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            pytest.fail(f"Snakemake does not end:\n{self.text[-4000:]}")
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                pytest.fail(f"Snakemake does not end:\n{self.text[-4000:]}")
+            time.sleep(1)
+            # Slurm lets a job that was put back wait for two minutes; a test need not.
+            for job in said("squeue", "-h", "-t", "pending", "-o", "%A %r").splitlines():
+                if job.endswith(" BeginTime"):
+                    number = job.split(" ")[0]
+                    subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"])
         return self.process.returncode
 
     @property
@@ -247,3 +254,11 @@ def test_failing_jobs_end_the_run_with_their_log(slurm, origin, tmp_path, argume
     assert done.status != 0
     assert "broken.safetensors" in done.text.partition("Error in rule audit_model")[2]
     assert "Traceback" not in done.text
+    # The second attempt asked for more.
+    known = said("scontrol", "--oneliner", "show", "job").splitlines()
+    mine = [text for text in known if f"WorkDir={tmp_path} " in text]
+    first, second = (
+        {key: int(re.search(rf"{key}=(\d+)", text)[1]) for key in ("mem", "JobId")}
+        for text in sorted(mine, key=lambda text: int(re.search(r"JobId=(\d+)", text)[1]))
+    )
+    assert second["mem"] == 2 * first["mem"]

@@ -45,6 +45,11 @@ share_with_jobs(python=not workflow.deployment_settings.deployment_method)
 shell.prefix("exec ")
 
 
+if settings.container:
+
+    container: settings.container
+
+
 # Names are parts of paths: none of them spans folders.
 wildcard_constraints:
     model="[^/]+",

@@ -32,6 +32,11 @@ class Settings(Closed):
     """The whole configuration."""
 
     pathvars: Folders = Field(Folders(), description="folders")
+    container: str | None = Field(
+        None,
+        description="image with the packages of envs/constraints.txt in which steps run under "
+        "`--software-deployment-method apptainer`, such as `docker://you/hearsay:1` or a .sif file",
+    )
     models: dict[Name, PretrainedModel] = Field({}, description="networks, by name")
     spectral: Spectral = Field(Spectral(), description="the audit")
     fmri_datasets: dict[Name, FmriDataset] = Field({}, description="fMRI datasets, by name")

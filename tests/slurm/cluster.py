@@ -172,13 +172,15 @@ class Cluster:
     def kill(self, name: str) -> None:
         """Send SIGKILL to slurmctld or slurmd; a node's jobs die with it, as at a power cut."""
         daemon = self._daemons.pop(name)
-        if name == "slurmd":
-            steps = said("pgrep", "-f", "^slurmstepd:").split()
-            for step in steps:
-                subprocess.run(["pkill", "-KILL", "-P", step], check=False)
-            subprocess.run(["kill", "-KILL", *steps], check=False, capture_output=True)
         daemon.kill()
         daemon.wait()
+        if name == "slurmd":
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    started = b"SLURM_JOB_ID=" in (process / "environ").read_bytes()
+                    serves = (process / "cmdline").read_bytes().startswith(b"slurmstepd:")
+                    if started or serves:
+                        os.kill(int(process.name), signal.SIGKILL)
 
     def _daemon(self, *command: str) -> None:
         # Its own session and no inherited streams: a pipe held open by a daemon hangs its reader.

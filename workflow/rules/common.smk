@@ -22,6 +22,7 @@ from hearsay.brain.recipes import (
     settings_of,
     text_prompt_of,
 )
+from hearsay.cluster.patience import be_patient, check_status_command
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
@@ -380,6 +381,20 @@ def check_job_arrays():
         raise WorkflowError(str(error)) from None
 
 
+def make_slurm_steady():
+    """Wait for a Slurm that is away for a while; refuse one whose states cannot be asked for."""
+    plugin = sys.modules.get("snakemake_executor_plugin_slurm")
+    options = workflow.executor_settings
+    if plugin is None or not isinstance(options, plugin.ExecutorSettings):
+        return
+    try:
+        check_status_command(options.status_command)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    be_patient(plugin)
+
+
 onstart:
     check_python_path()
     check_job_arrays()
+    make_slurm_steady()

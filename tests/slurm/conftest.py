@@ -1,5 +1,9 @@
 """What the Slurm tests share: two clusters, and the arguments of a run in them."""
 
+import os
+import subprocess
+import time
+
 import cluster as slurm_cluster
 import pytest
 
@@ -22,3 +26,26 @@ def arguments(slurm):
     status = "sacct" if slurm.accounting else "squeue"
     chosen = ["--profile", "slurm", "--slurm-status-command", status, *QUICK]
     return [*chosen, "--configfile", "config/demo.yaml"]
+
+
+@pytest.fixture(scope="package")
+def through_slurm(slurm, origin, tmp_path_factory, snakemake):
+    """A clone in which the demo ran as Slurm jobs: all of it, or two of its systems.
+
+    All of it through both clusters takes long: with accounting only where HEARSAY_SLURM=all, as in
+    `make test-slurm`.
+    """
+    folder = tmp_path_factory.mktemp("through") / "hearsay"
+    subprocess.run(["git", "clone", "--quiet", str(origin), str(folder)], check=True)
+    whole = not slurm.accounting or os.environ.get("HEARSAY_SLURM") == "all"
+    status = ["--slurm-status-command", "sacct"] if slurm.accounting else []
+    started = time.monotonic()
+    done = snakemake(
+        folder,
+        *["--profile", "slurm", "--configfile", "config/demo.yaml", *QUICK, *status, "--"],
+        *(["all"] if whole else ["spectral", "lm"]),
+        timeout=5400,
+    )
+    assert done.status == 0, done.text[-8000:]
+    print(f"\n{'all' if whole else 'spectral lm'}: {time.monotonic() - started:.0f} s")
+    return folder, done

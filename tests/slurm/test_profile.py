@@ -1,10 +1,8 @@
 """The shipped profile, key by key, and the same results through it as on this machine."""
 
 import contextlib
-import os
 import re
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -12,36 +10,12 @@ import pytest
 import torch
 import yaml
 from cluster import said, wait_for
-from conftest import QUICK
 from safetensors.torch import load_file
 
 pytestmark = [pytest.mark.slurm]
 
 # Measured times are in these; everything else is the same on every run.
 TIMED = ("event_speed", "usage", "egru_figure")
-
-
-@pytest.fixture(scope="package")
-def through_slurm(slurm, origin, tmp_path_factory, snakemake):
-    """A clone in which the demo ran as Slurm jobs: all of it, or two of its systems.
-
-    All of it through both clusters takes long: with accounting only where HEARSAY_SLURM=all, as in
-    `make test-slurm`.
-    """
-    folder = tmp_path_factory.mktemp("through") / "hearsay"
-    subprocess.run(["git", "clone", "--quiet", str(origin), str(folder)], check=True)
-    whole = not slurm.accounting or os.environ.get("HEARSAY_SLURM") == "all"
-    status = ["--slurm-status-command", "sacct"] if slurm.accounting else []
-    started = time.monotonic()
-    done = snakemake(
-        folder,
-        *["--profile", "slurm", "--configfile", "config/demo.yaml", *QUICK, *status, "--"],
-        *(["all"] if whole else ["spectral", "lm"]),
-        timeout=5400,
-    )
-    assert done.status == 0, done.text[-8000:]
-    print(f"\n{'all' if whole else 'spectral lm'}: {time.monotonic() - started:.0f} s")
-    return folder, done
 
 
 def test_every_rule_ran_as_a_slurm_job(through_slurm):

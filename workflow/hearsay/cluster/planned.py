@@ -33,10 +33,10 @@ def dry_run(arguments: Sequence[str], *, every: bool = True) -> list[Planned]:
         with Snakemake's own message if it refuses.
     """
     # Without a number of cores a dry run caps all threads at one.
-    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--cores", "100000"]
+    options = ["--dry-run", "--nolock", "--cores", "100000", *(["--forceall"] if every else [])]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [*command, "--nolock", *(["--forceall"] if every else [])],
+        [sys.executable, "-m", "snakemake", *options, *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

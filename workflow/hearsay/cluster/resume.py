@@ -94,8 +94,9 @@ def resume(
         subprocess.run(["scancel", *numbers], check=True)
     if jobs:
         wait_for(backend, user, folder, seconds=seconds)
-    snakemake = [sys.executable, "-m", "snakemake", *arguments]
-    unlocked = subprocess.run([*snakemake, "--unlock"], stdout=subprocess.PIPE, text=True)
+    # Before the arguments: what stands behind a `--` of theirs would be a target.
+    snakemake = [sys.executable, "-m", "snakemake"]
+    unlocked = subprocess.run([*snakemake, "--unlock", *arguments], stdout=subprocess.PIPE)
     if unlocked.returncode:
         raise InputError(f"{folder}: could not be unlocked; see Snakemake's message above")
-    return subprocess.run([*snakemake, "--rerun-incomplete"]).returncode
+    return subprocess.run([*snakemake, "--rerun-incomplete", *arguments]).returncode

@@ -5,13 +5,16 @@ is a process of its own, which runs the step as ``python -m hearsay.step`` does;
 it ends any. Requests and answers are lines of JSON on standard input and output.
 """
 
+import atexit
+import gc
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Of the events that Python tells, those that change what lies in a folder.
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree"}
@@ -24,6 +27,7 @@ def main(steps: list[str]) -> None:
         importlib.import_module(step)
     for step in steps:  # the child runs it as __main__, from its beginning
         del sys.modules[step]
+    gc.freeze()  # else each child's collector copies all pages
     # A line of a library while it is imported must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -33,14 +37,13 @@ def main(steps: list[str]) -> None:
         child = os.fork()
         if not child:
             _become(asked)
-            return
         print(child, file=answers, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
 
 
-def _become(asked: dict[str, Any]) -> None:
-    """Run the step in this child; raises SystemExit with its status."""
+def _become(asked: dict[str, Any]) -> NoReturn:
+    """Run the step in this child, and end it."""
     # Programs that a step starts read nothing of the requests.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -50,11 +53,18 @@ def _become(asked: dict[str, Any]) -> None:
 
     if asked.get("events"):
         sys.addaudithook(_Watch(Path(asked["folder"]), Path(asked["events"]), asked.get("kill_at")))
-    for drop in asked.get("as_user", []):
-        os.setgid(drop)
-        os.setuid(drop)
+    if user := asked.get("as_user"):
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     sys.argv = ["hearsay.step", asked["step"], *asked["arguments"]]
-    sys.exit(step.main())
+    status = step.main()
+    # What was registered for the end is done; to tear down all that other steps imported takes
+    # seconds and changes no file.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 class _Watch:
@@ -62,27 +72,37 @@ class _Watch:
 
     Parameters
     ----------
-    kill_at : number of the change that is not to happen; None notes only.
+    kill_at : a pattern of changes, as they are noted, and the number of the one among them that is
+        not to happen; None notes only.
     """
 
-    def __init__(self, folder: Path, log: Path, kill_at: int | None) -> None:
-        self._folder, self._kill_at, self._count = str(folder), kill_at, 0
+    def __init__(self, folder: Path, log: Path, kill_at: tuple[str, int] | None) -> None:
+        self._folder, self._left = str(folder), kill_at and kill_at[1]
+        self._pattern = re.compile(kill_at[0]) if kill_at else None
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in CHANGES or not self._here(arguments[0]):
+        if event not in CHANGES or (path := self._path(event, arguments)) is None:
             return
-        if event == "open" and not (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-            return
-        if self._count == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self._count += 1
-        os.write(self._log, f"{event}\t{os.fsdecode(arguments[0])}\n".encode())
+        note = f"{event} {path}"
+        if self._pattern is not None and self._pattern.search(note):
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._left -= 1
+        os.write(self._log, f"{note}\n".encode())
 
-    def _here(self, path: Any) -> bool:
+    def _path(self, event: str, arguments: tuple[Any, ...]) -> str | None:
+        """What is changed, relative to the folder; None for anything else."""
+        path = arguments[0]
         if not isinstance(path, str | bytes | os.PathLike):
-            return False
-        return os.fsdecode(path).startswith(self._folder)
+            return None
+        if event == "open" and not (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return None
+        path = os.fsdecode(path)
+        place = arguments[1] if event in ("os.remove", "os.rmdir") else None
+        if isinstance(place, int) and place >= 0:  # how shutil.rmtree names what it removes
+            path = str(Path(f"/proc/self/fd/{place}").readlink() / path)
+        return os.path.relpath(path, self._folder) if path.startswith(self._folder) else None
 
 
 if __name__ == "__main__":

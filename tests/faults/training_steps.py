@@ -1,4 +1,4 @@
-"""Which steps of the workflow train, found in their code and in the rules; nothing is listed here."""
+"""Which steps of the workflow train, found in their code and in the rules; none is listed here."""
 
 import ast
 import re
@@ -62,9 +62,7 @@ def _calls_fit(step: str) -> bool:
 
     Some steps only read what a training wrote, and share its batches: these take other names.
     """
-    return any(
-        _takes_fit(module) for module in import_closure(step) if not module.startswith(LOOP)
-    )
+    return any(_takes_fit(module) for module in import_closure(step) if not module.startswith(LOOP))
 
 
 @cache

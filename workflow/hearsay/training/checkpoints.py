@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from hearsay.errors import InputError
+from hearsay.storage import told_if_unwritable
 
 LAST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 
@@ -80,12 +81,23 @@ class CheckpointFolder:
         return found
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write `state` (tensors, numbers, text, and lists or dictionaries of them) atomically."""
+        """Write `state` (tensors, numbers, text, and lists or dictionaries of them) atomically.
+
+        Raises
+        ------
+        InputError
+            where the disk is full or cannot be written; what was saved before stays.
+        """
         temporary = self.path.with_suffix(".partial")
-        with temporary.open("wb") as stream:
-            torch.save({"identity": self.identity, **state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with told_if_unwritable(self.path), temporary.open("wb") as stream:
+                torch.save({"identity": self.identity, **state}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
         # Killed between the two, a run goes on from the one before.
         if self.path.is_file():
             self.path.replace(self.previous)

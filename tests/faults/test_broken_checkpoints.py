@@ -194,6 +194,22 @@ def test_a_whole_checkpoint_of_another_run_is_refused_and_not_put_aside(saved, t
     folder.close()
 
 
+def test_another_run_is_named_by_the_one_checkpoint_that_it_has(tmp_path):
+    """Killed between two renamings, or with its last one broken."""
+    theirs = {**IDENTITY, "step": "theirs"}
+    other = CheckpointFolder(tmp_path, theirs)
+    for number in (1, 2):
+        other.save(state(number))
+    ours = CheckpointFolder(tmp_path, IDENTITY)
+    assert ours.others() == [theirs]
+    other.path.write_bytes(b"")
+    assert ours.others() == [theirs]
+    other.path.unlink()
+    assert ours.others() == [theirs]
+    other.previous.unlink()
+    assert ours.others() == []
+
+
 @pytest.mark.parametrize("event", range(4))
 def test_killed_at_any_file_event_of_a_save_a_whole_one_is_left(tmp_path, event, capfd):
     """A real SIGKILL of a real process, before the opening and before each renaming."""

@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,7 +53,10 @@ def _become(asked: dict[str, Any]) -> NoReturn:
     from hearsay import step
 
     if asked.get("events"):
-        sys.addaudithook(_Watch(Path(asked["folder"]), Path(asked["events"]), asked.get("kill_at")))
+        watch = _Watch(
+            Path(asked["folder"]), Path(asked["events"]), asked["kill_at"], asked["delay"]
+        )
+        sys.addaudithook(watch)
     if user := asked.get("as_user"):
         os.setgroups([])
         os.setgid(user)
@@ -74,10 +78,13 @@ class _Watch:
     ----------
     kill_at : a pattern of changes, as they are noted, and the number of the one among them that is
         not to happen; None notes only.
+    delay : seconds that the process has left from there; it goes on until then.
     """
 
-    def __init__(self, folder: Path, log: Path, kill_at: tuple[str, int] | None) -> None:
-        self._folder, self._left = str(folder), kill_at and kill_at[1]
+    def __init__(
+        self, folder: Path, log: Path, kill_at: tuple[str, int] | None, delay: float | None
+    ) -> None:
+        self._folder, self._left, self._delay = str(folder), kill_at and kill_at[1], delay
         self._pattern = re.compile(kill_at[0]) if kill_at else None
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
@@ -87,9 +94,18 @@ class _Watch:
         note = f"{event} {path}"
         if self._pattern is not None and self._pattern.search(note):
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._kill()
             self._left -= 1
         os.write(self._log, f"{note}\n".encode())
+
+    def _kill(self) -> None:
+        """At once, or by another process that waits, while this one goes on."""
+        if self._delay is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif not os.fork():
+            time.sleep(self._delay)
+            os.kill(os.getppid(), signal.SIGKILL)
+            os._exit(0)
 
     def _path(self, event: str, arguments: tuple[Any, ...]) -> str | None:
         """What is changed, relative to the folder; None for anything else."""

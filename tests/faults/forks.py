@@ -87,12 +87,14 @@ class Forks:
         folder: Path | None = None,
         events: Path | None = None,
         kill_at: tuple[str, int] | None = None,
+        delay: float | None = None,
         user: int | None = None,
     ) -> Child:
-        """Fork a run; `events` notes its changes in `folder`, and `kill_at` ends it at one."""
+        """Fork a run; `events` notes its changes in `folder`, `kill_at` ends it at one."""
         asked: dict[str, Any] = {"step": step, "arguments": command(options), "log": str(log)}
         if events is not None:
-            asked |= {"folder": str(folder), "events": str(events), "kill_at": kill_at}
+            asked |= {"folder": str(folder), "events": str(events)}
+            asked |= {"kill_at": kill_at, "delay": delay}
         if user is not None:
             asked["as_user"] = user
         assert self._server.stdin is not None

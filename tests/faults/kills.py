@@ -7,19 +7,23 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forks import Forks, whole_process
+from forks import Child, Forks, whole_process
 from miniatures import Miniature
 
 # Facts of a run record that differ between equal runs.
 TIMES = {"wall_seconds", "finished", "training_seconds", "tokens_per_second"}
-# Changes of a folder, as fork_server.py notes them, by what they belong to.
-CHECKPOINT = r"checkpoint\.(pt|partial|previous)"
-OUTPUT = r"^(open|os\.\w+) \.[^/]*(/|$)"  # hidden names beside the outputs, before the renaming
-REMOVAL = r"^(shutil\.rmtree|os\.rmdir|os\.remove) [^.]*\.?training"
+# Changes of a folder, as fork_server.py notes them, at or after which a run is killed.
+PATTERNS = {
+    "checkpoint event": r"checkpoint\.(pt|partial|previous)",
+    "within a write": r"^open .*\.partial",
+    # Hidden names beside the outputs, before they are renamed to them.
+    "output event": r"^(open|os\.\w+) \.[^/]*(/|$)",
+    "removal event": r"^(shutil\.rmtree|os\.rmdir|os\.remove) [^.]*\.?training",
+}
+LONGEST_WRITE = 0.004  # seconds from the opening of a file to the kill, at most
 # How each step is killed. What is in one line goes on in one folder, in an order drawn by chance;
 # then a run comes to its end there, and the next line begins in an empty one.
 PLAN = [
@@ -140,27 +144,17 @@ class Killer:
             time.sleep(self._draw.uniform(0, self._whole_seconds))
             process.kill()
             return process.wait()
-        patterns = {
-            "checkpoint event": CHECKPOINT,
-            "output event": OUTPUT,
-            "removal event": REMOVAL,
-        }
-        kill_at = None
-        if how in patterns:
-            noted = [line for line in self._changes if re.search(patterns[how], line)]
-            kill_at = (patterns[how], self._draw.randrange(len(noted)))
-        child = self._start(kill_at)
         if how == "any moment":
+            child = self._start()
             if not self._forks.ended(self._draw.uniform(0, self._seconds)):
                 child.kill()
-        elif how == "within a write":
-            self._forks.ended(self._draw.uniform(0, self._seconds / 2))
-            while not any(self._half_written()) and not self._forks.ended(0):
-                pass
-            child.kill()
-        return self._forks.wait(child)
+            return self._forks.wait(child)
+        noted = [line for line in self._changes if re.search(PATTERNS[how], line)]
+        kill_at = (PATTERNS[how], self._draw.randrange(len(noted)))
+        delay = self._draw.uniform(0, LONGEST_WRITE) if how == "within a write" else None
+        return self._forks.wait(self._start(kill_at, delay))
 
-    def _start(self, kill_at: tuple[str, int] | None = None):
+    def _start(self, kill_at: tuple[str, int] | None = None, delay: float | None = None) -> Child:
         return self._forks.start(
             self._step,
             self._options,
@@ -168,6 +162,7 @@ class Killer:
             folder=self._out,
             events=self._events,
             kill_at=kill_at,
+            delay=delay,
         )
 
     def _run_to_the_end(self) -> None:
@@ -182,16 +177,6 @@ class Killer:
         found = differences(self._whole, self._out)
         self.tally.differences += len(found)
         assert not found, f"{self._step}: {', '.join(found)} differ from the undisturbed run's"
-
-    def _half_written(self) -> Iterator[Path]:
-        """Files that are being written: under a temporary name, and not empty."""
-        for pattern in ("*/checkpoint.partial", ".*.partial*"):
-            for path in [*self._options["checkpoints"].glob(pattern), *self._out.glob(pattern)]:
-                try:
-                    if path.stat().st_size:
-                        yield path
-                except FileNotFoundError:
-                    continue
 
     def _phase(self) -> str:
         """Where the kill met it, by what lies there."""

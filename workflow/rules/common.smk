@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -17,6 +18,7 @@ from hearsay.brain.recipes import controls_of, ordered, part_of, settings_of, te
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
+from hearsay.future_times import mend_future_times
 from hearsay.profiles import check_profile, options_of, profiles_of
 from hearsay.provenance import code_of
 from hearsay.step import share_with_jobs
@@ -299,5 +301,16 @@ def check_python_path():
         )
 
 
+def mend_times():
+    """Set files that a wrong clock has put into the future to the present, and say so."""
+    mended = mend_future_times([settings.pathvars.results, settings.pathvars.resources])
+    if mended:
+        logger.warning(
+            f"{len(mended)} files had times in the future, such as {mended[-1]}: set to now; is a "
+            "clock wrong, here or on the file server?"
+        )
+
+
 onstart:
     check_python_path()
+    mend_times()

@@ -125,12 +125,12 @@ class Killer:
 
     def _kill(self, how: str) -> None:
         for _ in range(ATTEMPTS):
-            before = self._log_size()
+            before, there = self._log_size(), self._files()
             status = self._attempt(how)
             self.tally.resumed += "going on from" in self._said(before)
             if status == -signal.SIGKILL:
                 self.tally.kills[how] += 1
-                self.tally.found[self._phase()] += 1
+                self.tally.found[self._phase(how, there)] += 1
                 return
             assert status == 0, self._said(before)
             self._compare()  # it was faster than the kill
@@ -146,11 +146,12 @@ class Killer:
             return process.wait()
         if how == "any moment":
             child = self._start()
-            if not self._forks.ended(self._draw.uniform(0, self._seconds)):
+            if not self._forks.ended(self._draw.uniform(0, 0.8 * self._seconds)):
                 child.kill()
             return self._forks.wait(child)
         noted = [line for line in self._changes if re.search(PATTERNS[how], line)]
-        kill_at = (PATTERNS[how], self._draw.randrange(len(noted)))
+        # Of the first half, since a run that goes on has fewer to come than a whole one.
+        kill_at = (PATTERNS[how], self._draw.randrange(-(-len(noted) // 2)))
         delay = self._draw.uniform(0, LONGEST_WRITE) if how == "within a write" else None
         return self._forks.wait(self._start(kill_at, delay))
 
@@ -178,16 +179,24 @@ class Killer:
         self.tally.differences += len(found)
         assert not found, f"{self._step}: {', '.join(found)} differ from the undisturbed run's"
 
-    def _phase(self) -> str:
-        """Where the kill met it, by what lies there."""
-        checkpoints = self._options["checkpoints"]
-        names = {path.name for path in checkpoints.rglob("*")}
-        beside = [p for p in self._out.glob("*") if p != checkpoints and p.suffix != ".tensorboard"]
-        if beside:
-            return "final outputs"
-        if "checkpoint.partial" in names:
+    def _files(self) -> set[tuple[str, int]]:
+        """Files beside the outputs and their times."""
+        paths = [path for path in self._out.rglob("*") if path.is_file()]
+        return {(p.relative_to(self._out).as_posix(), p.stat().st_mtime_ns) for p in paths}
+
+    def _phase(self, how: str, before: set[tuple[str, int]]) -> str:
+        """Where the kill met the run: as planned, or by what the run had written until then."""
+        if how == "checkpoint event":
             return "checkpoint write"
-        return "training" if "checkpoint.pt" in names else "start-up"
+        if how in ("output event", "removal event"):
+            return "final outputs"
+        names = {name for name, _ in self._files() - before}
+        checkpoints = {name.rpartition("/")[2] for name in names if "/checkpoint." in name}
+        if any("/" not in name for name in names):
+            return "final outputs"
+        if "checkpoint.partial" in checkpoints:
+            return "checkpoint write"
+        return "training" if checkpoints else "start-up"
 
     def _clear(self) -> None:
         shutil.rmtree(self._out)

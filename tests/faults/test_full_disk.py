@@ -114,6 +114,25 @@ def test_a_training_whose_checkpoint_has_no_room(disk, digits, forks, tmp_path):
     assert differences(whole, out) == []
 
 
+@pytest.mark.parametrize("left", [0, 1, 4, 16])
+def test_a_training_that_also_writes_for_tensorboard(disk, forks, tmp_path, left):
+    """Whichever of its writers finds the disk full first, at a start and in the middle."""
+    step = "hearsay.lm.train_language_model"
+    miniature = MINIATURES[step](Making(tmp_path, lambda *asked: None))
+    assert forks.run(step, miniature(tmp_path / "whole"), tmp_path / "whole.log") == 0
+    place, log = disk(600), tmp_path / "log"
+    options, filler = miniature(place / "out"), fill(place, left=left)
+    assert forks.run(step, options, log) == 1, log.read_text()
+    where = f"error: {place / 'out'}/"
+    one_error(log.read_text(), where, "the disk is full", "are free on", "free some space")
+    assert set(visible(place / "out")) <= {
+        path.relative_to(place / "out").as_posix() for path in place.glob("out/training/*/*")
+    }
+    filler.unlink()
+    assert forks.run(step, options, log) == 0, log.read_text()
+    assert differences(tmp_path / "whole", place / "out") == []
+
+
 @pytest.mark.parametrize("output", ["weights", "history", "scores", "record"])
 def test_a_step_whose_output_has_no_room(disk, digits, forks, tmp_path, output):
     """Checkpoints are on another disk; each output in turn is alone on the full one."""

@@ -11,6 +11,7 @@ import os
 import runpy
 import shlex
 import sys
+import threading
 import time
 import traceback
 from datetime import datetime
@@ -41,6 +42,7 @@ def run(module: str, argv: list[str]) -> int:
     That is an `InputError`, and a disk that is full or cannot be written, whoever writes to it.
     """
     sys.argv = argv
+    threading.excepthook = _of_a_thread
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except InputError as error:
@@ -56,6 +58,15 @@ def run(module: str, argv: list[str]) -> int:
         _log(traceback.format_exc().rstrip() if told is None else f"error: {told}")
         return 1
     return 0
+
+
+def _of_a_thread(unhandled: threading.ExceptHookArgs) -> None:
+    """A disk's error in a library's thread, which raises it again in the main one, is one line."""
+    told = unhandled.exc_value and told_of(unhandled.exc_value)
+    if told:
+        _log(f"in another thread: {told}")
+    else:
+        threading.__excepthook__(unhandled)
 
 
 def _log(text: str) -> None:

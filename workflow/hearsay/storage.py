@@ -69,8 +69,7 @@ def told_of(error: BaseException, path: Path | str | None = None) -> str | None:
     if number is None:
         return None
     place = Path(path or named) if path or named else None
-    where = f"{place}: " if place else ""
-    free = _free(place or Path.cwd())
+    where, free = (f"{place}: ", _free(place)) if place else ("", "")
     return f"{where}{_FULL[number]}{free}; free some space and run again: {_KEPT}"
 
 

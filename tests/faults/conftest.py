@@ -1,8 +1,9 @@
-"""Shared by the tests of faults: the fork server, and the table of kills at the end."""
+"""Shared by the tests of faults: the fork server, small disks, the table of kills at the end."""
 
 import csv
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,31 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     server = Forks(list(MINIATURES), tmp_path_factory.mktemp("server") / "log")
     yield server
     server.close()
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Callable[..., Path]]:
+    """Mount a file system of so many KiB; unmounted at the end."""
+    mounted = []
+
+    def make(size: int, *options: str) -> Path:
+        place = tmp_path / f"disk {len(mounted)}"
+        place.mkdir()
+        wanted = ",".join([f"size={size}k", *options])
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", wanted, "tmpfs", place], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    if os.geteuid():
+        pytest.skip("only root may mount a file system")
+    yield make
+    for place in mounted:
+        # Lazily: the errors that a test caught may still hold files of it.
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,8 @@ def _log(text: str) -> None:
     """Print to standard error, or to standard output where that is a file on a full disk."""
     for stream in (sys.stderr, sys.stdout):
         with contextlib.suppress(OSError):
-            print(text, file=stream, flush=True)
+            stream.write(f"{text}\n")  # in one piece, whatever another thread says
+            stream.flush()
             return
 
 

@@ -223,6 +223,16 @@ def test_killed_with_kill_minus_9_it_ends_with_the_same_bits(train, tmp_path):
     assert not options["checkpoints"].exists()
 
 
+def test_killed_after_the_last_step_the_record_still_names_the_backend(train, monkeypatch):
+    def dying(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(train_language_model, "save_language_model", dying)
+        train()
+    assert json.loads(train()["record"].read_text())["backend"] == "torch"
+
+
 # --- state ---------------------------------------------------------------------------------------
 
 

@@ -11,36 +11,47 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hearsay.storage import told_if_unwritable
+
 
 @contextlib.contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
     """Give a temporary path in the folder of `path`; on success rename it there, else remove it.
 
     The temporary name keeps the suffix, since many writers choose their format by it.
+
+    Raises
+    ------
+    InputError
+        where the disk is full or `path` cannot be written (`told_if_unwritable`).
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        yield temporary
-        _open_to_group(temporary)
-        temporary.replace(path)
+        with told_if_unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _open_to_group(temporary)
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a place that cannot be written at all
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path | str) -> Iterator[Path]:
     """As `whole_file`, for a folder; an existing folder at `path` is replaced at the end."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    with told_if_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield temporary
-        _open_to_group(temporary)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        with told_if_unwritable(path):
+            yield temporary
+            _open_to_group(temporary)
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

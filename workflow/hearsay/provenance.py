@@ -28,7 +28,7 @@ ROOT = PACKAGE.parent.parent
 # Settings reach a step as values in its params, and the others write records or messages: an edit
 # of them changes no number, and must not retrain anything.
 NOT_CODE = frozenset(
-    f"hearsay.{name}" for name in ("settings", "provenance", "files", "errors", "step")
+    f"hearsay.{name}" for name in ("settings", "provenance", "files", "storage", "errors", "step")
 )
 
 

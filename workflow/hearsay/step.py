@@ -6,10 +6,12 @@ The header is written before the step's module is imported, so that the tracebac
 error lies in the same log, under the host and the versions that explain it.
 """
 
+import contextlib
 import os
 import runpy
 import shlex
 import sys
+import threading
 import time
 import traceback
 from datetime import datetime
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from hearsay.errors import InputError
 from hearsay.provenance import PACKAGE, surroundings
+from hearsay.storage import told_of
 
 
 def main() -> int:
@@ -34,22 +37,45 @@ def main() -> int:
 
 
 def run(module: str, argv: list[str]) -> int:
-    """Run `module` as a program; an `InputError` becomes one line, anything else a traceback."""
+    """Run `module` as a program; what a user can put right becomes one line, else a traceback.
+
+    That is an `InputError`, and a disk that is full or cannot be written, whoever writes to it.
+    """
     sys.argv = argv
+    threading.excepthook = _of_a_thread
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _log(f"error: {error}")
         return 1
     except SystemExit as stop:
         if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
+            _log(stop.code)
             return 1
         return stop.code or 0
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        told = told_of(error)
+        _log(traceback.format_exc().rstrip() if told is None else f"error: {told}")
         return 1
     return 0
+
+
+def _of_a_thread(unhandled: threading.ExceptHookArgs) -> None:
+    """A disk's error in a library's thread, which raises it again in the main one, is one line."""
+    told = unhandled.exc_value and told_of(unhandled.exc_value)
+    if told:
+        _log(f"in another thread: {told}")
+    else:
+        threading.__excepthook__(unhandled)
+
+
+def _log(text: str) -> None:
+    """Print to standard error, or to standard output where that is a file on a full disk."""
+    for stream in (sys.stderr, sys.stdout):
+        with contextlib.suppress(OSError):
+            stream.write(f"{text}\n")  # in one piece, whatever another thread says
+            stream.flush()
+            return
 
 
 def share_with_jobs(*, python: bool) -> None:
@@ -69,26 +95,17 @@ def share_with_jobs(*, python: bool) -> None:
 def _header(module: str, arguments: list[str]) -> None:
     around = surroundings()
     hardware = around["hardware"]
+    versions = ", ".join(f"{name} {version}" for name, version in around["versions"].items())
     _say(module)
-    print(
-        f"  host      {hardware['host']} ({hardware['cores']} cores, {hardware['cpu']})",
-        file=sys.stderr,
-    )
-    print(f"  platform  {hardware['platform']}", file=sys.stderr)
-    print(f"  commit    {around['commit']}", file=sys.stderr)
-    print(
-        "  versions  " + ", ".join(f"{k} {v}" for k, v in around["versions"].items()),
-        file=sys.stderr,
-    )
-    print(f"  arguments {shlex.join(arguments)}", file=sys.stderr, flush=True)
+    _log(f"  host      {hardware['host']} ({hardware['cores']} cores, {hardware['cpu']})")
+    _log(f"  platform  {hardware['platform']}")
+    _log(f"  commit    {around['commit']}")
+    _log(f"  versions  {versions}")
+    _log(f"  arguments {shlex.join(arguments)}")
 
 
 def _say(text: str) -> None:
-    print(
-        f"[{datetime.now().astimezone().isoformat(timespec='seconds')}] {text}",
-        file=sys.stderr,
-        flush=True,
-    )
+    _log(f"[{datetime.now().astimezone().isoformat(timespec='seconds')}] {text}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -26,6 +27,7 @@ from hearsay.cluster.patience import be_patient, check_status_command
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
+from hearsay.future_times import mend_future_times
 from hearsay.profiles import array_rules, check_arrays, check_profile, options_of, profiles_of
 from hearsay.provenance import code_of as digest_of
 from hearsay.step import share_with_jobs
@@ -394,7 +396,18 @@ def make_slurm_steady():
     be_patient(plugin)
 
 
+def mend_times():
+    """Set files that a wrong clock has put into the future to the present, and say so."""
+    mended = mend_future_times([settings.pathvars.results, settings.pathvars.resources])
+    if mended:
+        logger.warning(
+            f"{len(mended)} files had times in the future, such as {mended[-1]}: set to now; is a "
+            "clock wrong, here or on the file server?"
+        )
+
+
 onstart:
     check_python_path()
     check_job_arrays()
     make_slurm_steady()
+    mend_times()

@@ -113,6 +113,8 @@ class Stream:
             "seconds": self.seconds,
             "counter": self.counter.state_dict(),
             "average": self.average.state_dict() if self.average else {},
+            # Killed after its last step, a run computes nothing more that would tell it.
+            "backends": [getattr(layer, "backend_used", None) for layer in self.model.layers],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -124,6 +126,9 @@ class Stream:
         self.counter.load_state_dict(state["counter"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        for layer, used in zip(self.model.layers, state["backends"], strict=True):
+            if used is not None:
+                layer.backend_used = used
 
 
 def _without_cell(layer: tuple[Tensor, ...], cell: str) -> tuple[Tensor, ...]:

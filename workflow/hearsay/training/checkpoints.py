@@ -7,7 +7,9 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Mapping
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +17,21 @@ import numpy as np
 import torch
 
 from hearsay.errors import InputError
+from hearsay.storage import told_if_unwritable
+
+LAST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+
+
+class BrokenCheckpointError(Exception):
+    """A file is no whole checkpoint; the message says why."""
 
 
 class CheckpointFolder:
-    """The folder of one run's checkpoint, held by one process at a time.
+    """The folder of one run's checkpoints, held by one process at a time.
+
+    It keeps the last two. A file that is cut short or has a wrong bit is told by the checksums in
+    it: training then goes on from the one before, and from the beginning where both are broken.
+    Broken files are kept under another name, `.broken`, until the run is over.
 
     Parameters
     ----------
@@ -40,7 +53,10 @@ class CheckpointFolder:
         self.identity = json.loads(json.dumps(identity, sort_keys=True))
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
         self.root = Path(folder)
-        self.path = self.root / digest[:12] / "checkpoint.pt"
+        self.path = self.root / digest[:12] / LAST
+        self.previous = self.path.with_name(PREVIOUS)
+        self.loaded = self.path
+        self._writer = writer
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] = (self.path.parent / "lock").open("w")
         if not writer:
@@ -56,34 +72,80 @@ class CheckpointFolder:
     def others(self) -> list[dict[str, Any]]:
         """Identities of other runs whose checkpoints lie in the same place."""
         found = []
-        for path in sorted(self.root.glob("*/checkpoint.pt")):
-            if path != self.path:
+        for folder in sorted(path for path in self.root.iterdir() if path != self.path.parent):
+            for path in (folder / LAST, folder / PREVIOUS):
                 with contextlib.suppress(Exception):  # a broken file is nobody's
                     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
                     found.append(state["identity"])
+                    break
         return found
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write `state` (tensors, numbers, text, and lists or dictionaries of them) atomically."""
+        """Write `state` (tensors, numbers, text, and lists or dictionaries of them) atomically.
+
+        Raises
+        ------
+        InputError
+            where the disk is full or cannot be written; what was saved before stays.
+        """
         temporary = self.path.with_suffix(".partial")
-        with temporary.open("wb") as stream:
-            torch.save({"identity": self.identity, **state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with told_if_unwritable(self.path), temporary.open("wb") as stream:
+                torch.save({"identity": self.identity, **state}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        # Killed between the two, a run goes on from the one before.
+        if self.path.is_file():
+            self.path.replace(self.previous)
         temporary.replace(self.path)
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state, or None where there is none."""
-        if not self.path.is_file():
-            return None
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            found = state.pop("identity")
-        except Exception as error:
-            raise InputError(
-                f"{self.path}: not a checkpoint of ours ({str(error).splitlines()[0]}); "
-                "remove it to start from the beginning"
-            ) from None
+        """Return the state of the last checkpoint that is whole, or None where there is none.
+
+        A line on standard error tells of each one that is broken or lost, and what is done.
+
+        Raises
+        ------
+        InputError
+            for a checkpoint of another run.
+        """
+        faults, there = [], False
+        for path in (self.path, self.previous):
+            if not path.is_file():
+                faults.append(f"{path}: not there")
+                continue
+            there = True
+            try:
+                state = _read(path)
+            except BrokenCheckpointError as broken:
+                faults.append(f"{path}: broken ({broken}){self._put_aside(path)}")
+                continue
+            self._check(path, state.pop("identity"))
+            self.loaded = path
+            self._tell(faults, f"going on from the checkpoint before it, {path}")
+            return state
+        if there:
+            self._tell(faults, "no checkpoint is whole: training starts from the beginning")
+        return None
+
+    def _put_aside(self, path: Path) -> str:
+        """Rename a broken file, so that it never takes the place of a whole one."""
+        if not self._writer:
+            return ""
+        kept = path.with_name(f"{path.name}.broken")
+        path.replace(kept)
+        return f", kept as {kept.name}"
+
+    def _tell(self, faults: Sequence[str], what: str) -> None:
+        if faults and self._writer:
+            print(f"{'; '.join(faults)}; {what}", file=sys.stderr, flush=True)
+
+    def _check(self, path: Path, found: Mapping[str, Any]) -> None:
+        """Refuse the checkpoint of another run."""
         if found != self.identity:
             differing = sorted(
                 key for key in {*found, *self.identity} if found.get(key) != self.identity.get(key)
@@ -92,8 +154,7 @@ class CheckpointFolder:
                 f"{key}: there {found.get(key)!r}, here {self.identity.get(key)!r}"
                 for key in differing
             )
-            raise InputError(f"{self.path}: a checkpoint of another run ({shown})")
-        return state
+            raise InputError(f"{path}: a checkpoint of another run ({shown})")
 
     def close(self) -> None:
         """Let another process in; the checkpoint stays."""
@@ -103,6 +164,27 @@ class CheckpointFolder:
         """Delete all checkpoints of this output: the run is over and its result is written."""
         self.close()
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """State in a file that torch wrote, once all its checksums are found right.
+
+    torch writes a zip archive with a CRC-32 of each member, which it does not look at when it
+    loads: a wrong bit in a weight would go unseen.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+        if wrong is not None:
+            raise BrokenCheckpointError(f"{wrong} is damaged")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state["identity"], dict):
+            raise BrokenCheckpointError("no identity of a run")
+    except (BrokenCheckpointError, PermissionError, MemoryError):
+        raise
+    except Exception as error:
+        raise BrokenCheckpointError((str(error) or type(error).__name__).splitlines()[0]) from None
+    return state
 
 
 def random_states() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from hearsay.errors import InputError
 from hearsay.files import whole_file
+from hearsay.storage import told_if_unwritable
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.interruption import Interrupted, stop_flag
 from hearsay.training.progress import Cursor, restore, save, trained_state
@@ -219,9 +220,10 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                         for name, tensor in trained_state(training.model).items()
                     }
             if writer is not None:
-                for name, value in row.items():
-                    writer.add_scalar(name, value, cursor.epoch)
-                writer.flush()
+                with told_if_unwritable(str(training.tensorboard)):
+                    for name, value in row.items():
+                        writer.add_scalar(name, value, cursor.epoch)
+                    writer.flush()
             save(training, folder, cursor, best, fabric)
     if best:
         training.model.load_state_dict(best, strict=False)
@@ -281,7 +283,8 @@ def _tensorboard(training: Training, cursor: Cursor) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(training.tensorboard), purge_step=cursor.epoch + 1)
+    with told_if_unwritable(training.tensorboard):
+        return SummaryWriter(str(training.tensorboard), purge_step=cursor.epoch + 1)
 
 
 def _diverged(

@@ -82,7 +82,7 @@ def restore(
     unexpected = training.model.load_state_dict(state["model"], strict=False).unexpected_keys
     if missing or unexpected:
         raise InputError(
-            f"{folder.path}: its weights are another network's "
+            f"{folder.loaded}: its weights are another network's "
             f"({', '.join(sorted([*missing, *unexpected])[:3])}); remove it to start afresh"
         )
     training.optimizer.load_state_dict(state["optimizer"])
@@ -93,7 +93,7 @@ def restore(
         training.carried.load_state_dict(state["carried"])
     cursor = Cursor(**state["cursor"])
     print(
-        f"going on from {folder.path}, epoch {cursor.epoch + 1}, step {cursor.step}",
+        f"going on from {folder.loaded}, epoch {cursor.epoch + 1}, step {cursor.step}",
         file=sys.stderr,
     )
     return cursor, state["best"]

@@ -35,7 +35,7 @@ rule audit_model:
         ),
         code=code_of("hearsay.spectral.audit_model"),
     shell:
-        "python -m hearsay.step hearsay.spectral.audit_model --model {wildcards.model}"
+        "python -m hearsay.step hearsay.spectral.audit_model --model {wildcards.model:q}"
         " --weights {input.weights:q} --settings {params.settings:q}"
         " --out {output.audit:q} --eigenvalues {output.eigenvalues:q}"
         " --record {output.record:q} 2> {log:q}"

@@ -82,7 +82,7 @@ def _tokeniser(folder: Path) -> Any:
             return lambda word: fast.encode(word, add_special_tokens=False).ids
         from transformers import AutoTokenizer
 
-        slow = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        slow = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return lambda word: slow.encode(word, add_special_tokens=False)
     except Exception as error:  # both libraries raise bare exceptions for a bad file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -37,7 +37,7 @@ HUB_FILES = [
 
 def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Download a hub repository's weights into `folder`; return the commit that was taken."""
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, get_token, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
     repository, revision = model["hub"], model["revision"]
@@ -51,6 +51,8 @@ def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
         ) from None
     except Exception as error:  # whichever HTTP library is beneath, each with errors of its own
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if token := get_token():  # a server's message may repeat what it was sent
+            first = first.replace(token, "…")
         raise InputError(
             f"models.{name}: {repository}/model.safetensors at {revision or 'its newest revision'} "
             f"could not be fetched ({first}); with a local copy at hand, set models.{name}.path to "

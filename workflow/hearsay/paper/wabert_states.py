@@ -41,7 +41,7 @@ def read_states(path: Path) -> dict[str, Utterance]:
         for what is no such file.
     """
     try:
-        with np.load(path) as found:
+        with np.load(path, allow_pickle=False) as found:
             utterances = {}
             for k, (name, transcript) in enumerate(zip(found["ids"], found["texts"], strict=True)):
                 top = found[f"top_{k}"].tolist() if f"top_{k}" in found else None

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Closed
+from hearsay.settings.closed import Address, Closed
 
 
 class GeneratedText(Closed):
@@ -38,7 +38,7 @@ class TextFile(Closed):
 class TextCorpus(Closed):
     """Plain text, words parted by spaces. Name at most one of url, path, generated."""
 
-    url: str | None = Field(
+    url: Address | None = Field(
         None, pattern="^https?://", description="address of a zip or tar archive"
     )
     sha256: str | None = Field(

@@ -36,12 +36,12 @@ def write(folder, **content):
             name: f"{folder / 'run' / name}"
             for name in ("results", "logs", "benchmarks", "resources")
         },
-        "models": {},
-        "spectral": {"models": [], "pair": None},
+        "models": {"mine": {"path": str(net(folder / "net.safetensors"))}},
+        "spectral": {"models": ["mine"], "pair": None},
         "brain": {"subjects": []},
         "lm": {"experiments": None, "tables": {}},
         "asr": {"experiments": None},
-        "slu": {"experiments": None, "sentiment": None},
+        "slu": {"aligners": None, "sentiment": None, "shown_runs": []},
     }
     file = folder / "my.yaml"
     file.write_text(yaml.safe_dump(settings | content), encoding="utf-8")

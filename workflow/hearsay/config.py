@@ -55,14 +55,14 @@ def load(
         if not faults:
             return settings
     lines = []
-    for path, value, text in faults:
+    for path, value, text in faults[:_MOST]:
         path = tuple(p for p in path if p != "[key]")
         where = _locate(path, sources, overrides)
         shown = f" = {_short(value, path)}" if value is not None and path else ""
         lines.append(f"{where}: {_dotted(path)}{shown}: {text}")
-    if len(lines) > _MOST:
-        lines[_MOST:] = [f"and {len(lines) - _MOST} faults more"]
-    raise InputError("the configuration is not valid\n  " + "\n  ".join(lines))
+    if len(faults) > _MOST:
+        lines.append(f"and {len(faults) - _MOST} faults more")
+    raise InputError("the configuration is not valid", *lines)
 
 
 def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any, str]]:
@@ -244,7 +244,7 @@ def relative(file: Path) -> str:
 
 def _dotted(path: Iterable[str | int]) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.lstrip(".") or "the whole"
+    return _printable(_TOKEN.sub("…", text.lstrip(".")))[:200] or "the whole"
 
 
 def _short(value: Any, path: tuple[str | int, ...]) -> str:
@@ -252,9 +252,12 @@ def _short(value: Any, path: tuple[str | int, ...]) -> str:
     if any(SECRET.search(str(part)) for part in path):
         return "(not shown)"
     text = json.dumps(_beginning(value), default=str, ensure_ascii=False)
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     text = _PASSWORD.sub("://…@", _PARAMETER.sub(r"\1=…", _TOKEN.sub("…", text)))
-    return text if len(text) <= 60 else text[:57] + "..."
+    return _printable(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _beginning(value: Any, depth: int = 3) -> Any:

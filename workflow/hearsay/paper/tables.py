@@ -22,7 +22,7 @@ from hearsay.paper.escape import markdown_text, tex_text
 EMPTY = "–"
 Kind = Literal["text", "number", "difference", "count", "probability", "run"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")  # how a cell begins that a spreadsheet computes
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,11 @@ def as_csv(table: Table) -> str:
 
 
 def _no_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    # The writer would not quote a lone \r, at which readers begin another row.
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def as_markdown(table: Table) -> str:
@@ -263,7 +267,7 @@ def read_table(path: Path | str) -> Table:
         columns = [Column(**column) for column in content["columns"]]
         rows = [Row(**row) for row in content["rows"]]
         return Table(columns, rows, content["notes"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{path}: not a table of this project: {error}") from None
 
 

@@ -59,7 +59,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object in a model's folder."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); fetch the model again") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is no JSON object; fetch the model again")

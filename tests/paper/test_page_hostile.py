@@ -76,9 +76,9 @@ def page_of(folder, text):
         "more": {text: text},
     }
     (folder / "r.run.json").write_text(json.dumps(record), encoding="utf-8")
-    item = {"label": text or "T", "title": text or "t", "table": str(folder / "t.json")}
+    item = {"label": f"{text} 1", "title": text or "t", "table": str(folder / "t.json")}
     item |= {"record": str(folder / "r.run.json"), "files": [str(folder / "t.csv")]}
-    absent = {"label": "U", "title": text or "u", "not_run": text or "no"}
+    absent = {"label": f"{text} 2", "title": text or "u", "not_run": text or "no"}
     section = {"id": "a", "title": text or "t", "authors": text, "items": [item, absent]}
     manifest = {"title": text or "t", "configuration": text, "sections": [section]}
     return build_page(read_manifest(json.dumps(manifest)), folder / "index.html")

@@ -7,6 +7,9 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from hearsay.config import load
+from hearsay.errors import InputError
+
 NAMES = {
     "a second command": "a; touch PWNED",
     "a substitution": "$(touch PWNED)",
@@ -73,40 +76,49 @@ def net(path):
     return path
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Each run takes seconds: a few file names hold all that is above.
+TOGETHER = {
+    "commands": "a; touch PWNED; b && touch PWNED | touch PWNED",
+    "substitutions": "$(touch PWNED)`touch PWNED`$PATH~",
+    "quotation marks": "x' ; touch PWNED # \" ; touch PWNED #",
+    "lines": "a\ntouch PWNED\n",
+    "options": "-rf --help  > PWNED *?[a-z]",
+}
+
+
+@pytest.mark.parametrize("name", TOGETHER)
 def test_weights_of_a_hostile_name_are_audited(run, tmp_path, name):
-    weights = net(tmp_path / "given" / f"{NAMES[name]}.safetensors")
+    weights = net(tmp_path / "given" / f"{TOGETHER[name]}.safetensors")
     results = tmp_path / "run" / "results"
     done = run(results / "spectral/mine.csv", models={"mine": {"path": str(weights)}})
-    if name in UNUSABLE:
-        assert done.status != 0
-        assert UNUSABLE[name] in done.text
-    else:
-        assert done.status == 0, done.text
-        assert (results / "spectral/mine.csv").is_file()
+    assert done.status == 0, done.text
+    assert (results / "spectral/mine.csv").is_file()
 
 
-UNUSABLE: dict[str, str] = {}
+@pytest.mark.parametrize("kind", ["models", "text_corpora", "speech_corpora"])
+def test_braces_in_a_path_are_refused(tmp_path, kind):
+    """Snakemake takes them for wildcards, which it fills in or misses."""
+    more = {"kind": "table", "language": "en"} if kind == "speech_corpora" else {}
+    with pytest.raises(InputError, match="holds a brace"):
+        load({kind: {"mine": {"path": "${HOME}/a", **more}}}, [], {})
 
 
-@pytest.mark.parametrize(
-    "name", ["a second command", "a substitution", "a quotation mark", "a dash"]
-)
+@pytest.mark.parametrize("name", ["commands", "options"])
 def test_a_corpus_in_a_hostile_folder_is_read(run, tmp_path, name):
-    folder = tmp_path / "given" / NAMES[name] / NAMES[name]
+    folder = tmp_path / "given" / TOGETHER[name] / TOGETHER[name]
     folder.mkdir(parents=True)
-    (folder / f"{NAMES[name]}.txt").write_text("a few words on a line\n" * 40, encoding="utf-8")
+    (folder / f"{TOGETHER[name]}.txt").write_text("a few words on a line\n" * 40, encoding="utf-8")
     tokens = tmp_path / "run/results/lm/mine/tokens.npz"
     done = run(tokens, text_corpora={"mine": {"path": str(folder)}})
     assert done.status == 0, done.text
     assert tokens.is_file()
 
 
-@pytest.mark.parametrize("name", ["a second command", "a substitution", "a line break"])
+@pytest.mark.parametrize("name", ["quotation marks"])
 def test_hostile_folders_of_results_are_written(run, tmp_path, name):
     weights = net(tmp_path / "a.safetensors")
     pathvars = {
-        kind: str(tmp_path / "run" / NAMES[name] / kind)
+        kind: str(tmp_path / "run" / TOGETHER[name] / kind)
         for kind in ("results", "logs", "benchmarks", "resources")
     }
     target = f"{pathvars['results']}/spectral/mine.csv"
@@ -118,9 +130,6 @@ def test_hostile_folders_of_results_are_written(run, tmp_path, name):
 @pytest.mark.parametrize("kind", ["models", "text_corpora", "speech_corpora", "fmri_datasets"])
 def test_a_hostile_name_in_the_settings_is_refused(tmp_path, name, kind):
     """In-process: the message is the whole of what a user sees, as other tests show."""
-    from hearsay.config import load
-    from hearsay.errors import InputError
-
     value = NAMES.get(name) or OUTSIDE[name]
     with pytest.raises(InputError) as caught:
         load({kind: {value: {"path": "a"}}}, [], {})
@@ -130,7 +139,7 @@ def test_a_hostile_name_in_the_settings_is_refused(tmp_path, name, kind):
     assert "does not look like" in message
 
 
-@pytest.mark.parametrize("name", ["a second command", "a substitution", "backticks"])
+@pytest.mark.parametrize("name", ["a substitution"])
 @pytest.mark.parametrize("target", ["brain/{}/present.tsv", "spectral/{}.csv", "lm/{}/tokens.npz"])
 def test_a_hostile_target_starts_nothing(run, tmp_path, name, target):
     done = run(tmp_path / "run/results" / target.format(NAMES[name]))

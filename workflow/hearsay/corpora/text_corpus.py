@@ -86,6 +86,8 @@ def read_tokens(path: Path | str) -> TokenCorpus:
         with np.load(path, allow_pickle=False) as arrays:
             words = arrays["words"]
             texts = [arrays[split] for split in SPLITS]
+        if not all(isinstance(each, np.ndarray) for each in (words, *texts)):
+            raise ValueError("what is no array has an array's name")  # numpy hands over its bytes
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; prepare_text makes it") from None
     except KeyError as error:

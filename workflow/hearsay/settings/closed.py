@@ -49,6 +49,18 @@ def _without_secrets(address: str) -> str:
 Address = Annotated[str, AfterValidator(_without_secrets)]
 
 
+def _without_braces(path: str) -> str:
+    """A path as it is; Snakemake would take braces in it for a wildcard, or fill them in."""
+    if "{" in path or "}" in path or "\0" in path:
+        raise ValueError(
+            "holds a brace or NUL, which Snakemake takes for a wildcard: rename it, or name a link"
+        )
+    return path
+
+
+Place = Annotated[str, AfterValidator(_without_braces)]
+
+
 class Closed(BaseModel):
     """A group of settings that knows all its keys."""
 

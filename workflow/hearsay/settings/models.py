@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Address, Closed
+from hearsay.settings.closed import Address, Closed, Place
 
 SOURCES = ("hub", "url", "path", "digits", "tiny", "tiny_speech")
 
@@ -63,7 +63,7 @@ class PretrainedModel(Closed):
         pattern="^[0-9a-f]{64}$",
         description="checksum of the weights file at `hub` (model.safetensors) or `url`",
     )
-    path: str | None = Field(
+    path: Place | None = Field(
         None, description="a weights file or folder on disk, relative to the working directory"
     )
     digits: DigitsNet | None = Field(None, description="train this net here instead")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Address, Closed, Name
+from hearsay.settings.closed import Address, Closed, Name, Place
 
 Language = Literal["en", "de", "es", "ru"]
 RESERVED = ("release", "words")  # folders and files beside those of the parts
@@ -67,7 +67,7 @@ class SpeechCorpus(Closed):
         "columns path and sentence and, if wanted, speaker, split, start, end"
     )
     language: Language = Field(description="whose alphabet its transcripts are written in")
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
         description="its folder or archive on disk, or a folder of its archives, relative to the "
         "working directory",

@@ -438,7 +438,11 @@ READERS: dict[str, Reader] = {
     "safetensors": Reader("a.safetensors", lambda _: [save(tensors())], weights, 200),
     "index of shards": Reader(
         "a.safetensors.index.json",
-        fixed(json.dumps({"weight_map": {"layer.weight": "a.safetensors"}, "metadata": {}})),
+        fixed(
+            json.dumps({"weight_map": {"layer.weight": "a.safetensors"}, "metadata": {}}),
+            '{"weight_map": {"layer.weight": "\\ud800"}}',
+            '{"weight_map": {"layer.weight": "a\\u0000b"}}',
+        ),
         index_of_shards,
     ),
     "PyTorch checkpoint": Reader("a.pth", checkpoint, weights, 200),
@@ -474,7 +478,13 @@ READERS: dict[str, Reader] = {
         "a.csv", fixed("id,word,start_s,end_s\nu,a,0.0,1.0\n"), read_word_times
     ),
     "scores": Reader(
-        "scores.csv", fixed(f"{','.join(SCORE_COLUMNS)}\na,b,,c,d,0.5,3,0,e\n"), read_scores
+        "scores.csv",
+        fixed(
+            f"{','.join(SCORE_COLUMNS)}\na,b,,c,d,0.5,3,0,e\n",
+            f"{','.join(SCORE_COLUMNS)}\na,b,,c,d,0.5,1e999,1.5,e\n",
+            f"{','.join(SCORE_COLUMNS)}\na,b,,c,d,0.5,{'9' * 30},0,e\n",
+        ),
+        read_scores,
     ),
     "table": Reader("t.json", fixed(as_json(TABLE)), read_table, 100),
     "page": Reader("page.json", fixed(json.dumps(PAGE)), lambda p: read_page(str(p)), 60),

@@ -56,6 +56,14 @@ wildcard_constraints:
 MANIFESTS = [dataset.manifest for dataset in settings.fmri_datasets.values() if dataset.manifest]
 
 
+for name in MANIFESTS:
+    if ".." in Path(name).parts or not (ROOT / name).is_file():
+        raise WorkflowError(
+            f"fmri_datasets: manifest {name!r} is no file of the repository; correct it, or set it "
+            "to null"
+        )
+
+
 def table_path(table):
     """A table that a setting names: in the working directory, else in the repository."""
     return Path(table) if os.path.exists(table) else ROOT / table

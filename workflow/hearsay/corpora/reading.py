@@ -11,9 +11,10 @@ from pathlib import PurePosixPath
 
 from hearsay.errors import InputError
 
-# The last ones are what zipfile and tarfile raise for numbers and names that make no sense.
+# The last ones are what zipfile and tarfile raise for numbers and names that make no sense; LZMA
+# streams say how much memory they want.
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError)
-_BROKEN += (ValueError, LookupError, OverflowError, struct.error)
+_BROKEN += (ValueError, LookupError, OverflowError, struct.error, MemoryError)
 
 
 def hidden(name: str) -> bool:

@@ -55,6 +55,8 @@ def _without_braces(path: str) -> str:
         raise ValueError(
             "holds a brace or NUL, which Snakemake takes for a wildcard: rename it, or name a link"
         )
+    if any(len(part.encode(errors="replace")) > 255 for part in path.split("/")):
+        raise ValueError("holds a name of more than 255 bytes, which no file system has")
     return path
 
 

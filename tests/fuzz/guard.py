@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MEMORY = 2 << 30  # bytes more than there are
+USED = 1 << 30  # bytes of these that may really be used
 SECONDS = 20
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -44,6 +45,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_hook)
 
 
+class TooSlow(BaseException):
+    """No Exception: a reader that takes any for a broken file would hide it."""
+
+
 @contextlib.contextmanager
 def guarded(folder: Path, seconds: int = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     """Whatever is done here writes in `folder` alone, runs no program, ends, and stays small.
@@ -51,14 +56,14 @@ def guarded(folder: Path, seconds: int = SECONDS, memory: int = MEMORY) -> Itera
     Raises
     ------
     AssertionError
-        for anything written elsewhere or run.
-    TimeoutError, MemoryError
-        for what takes longer, or more memory beyond what is in use now.
+        for anything written elsewhere or run, and for more memory than before that was really used.
+    TooSlow, MemoryError
+        for what takes longer, or asks for more memory; a reader may refuse the file for the latter.
     """
     global _watched
 
     def stop(*_: Any) -> None:
-        raise TimeoutError(f"more than {seconds} s")
+        raise TooSlow(f"more than {seconds} s")
 
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -66,6 +71,7 @@ def guarded(folder: Path, seconds: int = SECONDS, memory: int = MEMORY) -> Itera
     handler = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
     _found.clear()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _watched = folder.resolve()
     try:
         yield
@@ -74,4 +80,7 @@ def guarded(folder: Path, seconds: int = SECONDS, memory: int = MEMORY) -> Itera
         signal.alarm(0)
         signal.signal(signal.SIGALRM, handler)
         resource.setrlimit(resource.RLIMIT_AS, before)
-    assert not _found, _found
+        # Here, since a reader may have taken the hook's error for a broken file.
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+        if _found or grown > USED >> 10:
+            raise AssertionError(_found or f"{grown} kB more than ever before")

@@ -1,7 +1,7 @@
 """Tar archives from outside: no header of theirs can fill the memory or lead in circles.
 
 Python's reader takes sizes as they are stated: it would read an extended header of any length into
-memory (a few kB packed may unpack to GB), and follow a negative size backwards for ever.
+memory (a few kB packed may unpack to GB), and go backwards at a negative size.
 """
 
 import tarfile

@@ -127,7 +127,7 @@ def load(path: str, columns: str, way: str, reads: int) -> dict:
 
     from hearsay.corpora.responses import read_responses
 
-    wanted = np.load(columns)
+    wanted = np.load(columns, allow_pickle=False)
 
     def whole() -> np.ndarray:
         with h5py.File(path) as file:

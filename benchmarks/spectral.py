@@ -67,7 +67,7 @@ def timed_with_memory(function: Callable[[], object]) -> tuple[dict, object]:
 def fit_hearsay(source: str) -> dict:
     from hearsay.spectral.power_law import fit_power_law
 
-    values = np.load(source)
+    values = np.load(source, allow_pickle=False)
     timing, fit = timed(lambda: fit_power_law(values))
     return {**timing, "alpha": fit.alpha}
 
@@ -75,7 +75,7 @@ def fit_hearsay(source: str) -> dict:
 def fit_weightwatcher(source: str) -> dict:
     from weightwatcher.WW_powerlaw import WWFit
 
-    values = np.load(source)
+    values = np.load(source, allow_pickle=False)
     timing, fit = timed(lambda: WWFit(values))
     return {**timing, "alpha": float(fit.alpha)}
 
@@ -83,7 +83,7 @@ def fit_weightwatcher(source: str) -> dict:
 def fit_powerlaw(source: str) -> dict:
     import powerlaw
 
-    values = np.load(source)
+    values = np.load(source, allow_pickle=False)
     # Version 2 caps alpha at 3 unless its range is opened.
     second = hasattr(powerlaw, "fitting")
     options = {"parameter_ranges": {"alpha": [1, None]}} if second else {}
@@ -132,7 +132,7 @@ def model_hearsay(source: str, layers: str) -> dict:
 def matrix_hearsay(source: str) -> dict:
     from hearsay.spectral.spectrum import eigenvalues
 
-    weight = np.load(source)
+    weight = np.load(source, allow_pickle=False)
     timing, values = timed_with_memory(lambda: eigenvalues(weight))
     return {**timing, "eigenvalues": values.tolist()}
 
@@ -140,7 +140,7 @@ def matrix_hearsay(source: str) -> dict:
 def matrix_weightwatcher(source: str) -> dict:
     from weightwatcher.RMT_Util import svd_vals
 
-    weight = np.load(source)
+    weight = np.load(source, allow_pickle=False)
     # Its analyze() does this to every matrix: a float64 copy, then scipy's SVD.
     timing, values = timed_with_memory(lambda: svd_vals(weight.astype(float)) ** 2)
     return {**timing, "eigenvalues": np.sort(values).tolist()}

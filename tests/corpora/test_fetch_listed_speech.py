@@ -57,7 +57,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address(monkeypatch):
-    monkeypatch.setattr(curl, "_COMMAND", [a for a in curl._COMMAND if a not in ("--retry", "2")])
+    monkeypatch.setattr(curl, "RETRIES", 0)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         ASKED.clear()
         BROKEN.clear()

@@ -40,8 +40,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             ]
             return self.send(json.dumps(listing).encode(), body)
         name = path.rpartition("/")[2]
-        if path.startswith(f"/a/b/resolve/{COMMIT}/") and name in FILES:
-            return self.send(FILES[name], body, name)
+        if any(each.endswith(name) for each in FILES) and name:
+            return self.send(FILES.get(name, WEIGHTS), body, name)
         self.send_response(404)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -111,7 +111,7 @@ def test_a_broken_download_goes_on_where_it_broke_off(tmp_path, address):
 
 
 def test_a_file_of_the_wrong_checksum_never_appears(tmp_path, address):
-    with pytest.raises(InputError, match=f"file.th has the checksum {SHA256}, not 0{{64}}"):
+    with pytest.raises(InputError, match=f"file.th .*has the sha256 {SHA256}, not 0{{64}}"):
         fetch(tmp_path, url=f"{address}/file.th", sha256="0" * 64)
     assert not (tmp_path / "models" / "m").exists()
     assert not list((tmp_path / "models").rglob("file.th*"))
@@ -163,3 +163,45 @@ def test_without_network_a_hub_model_names_the_file_and_the_remedy(tmp_path, mon
     assert "set models.m.path to it and models.m.hub to null" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "models").iterdir())
+
+
+def test_a_hub_that_names_files_elsewhere_writes_nothing_there(tmp_path, hub, monkeypatch):
+    """Its own client sees to that."""
+    monkeypatch.setitem(FILES, "model/../../../escaped.safetensors", WEIGHTS)
+    with pytest.raises(InputError, match=r"\Amodels\.m: [^\n]*could not be fetched"):
+        fetch(tmp_path / "a" / "b", hub="a/b", sha256=SHA256)
+    assert [path for path in tmp_path.rglob("*") if "escaped" in path.name] == []
+
+
+def test_a_checksum_of_weights_in_shards_says_so(tmp_path, hub, monkeypatch):
+    monkeypatch.delitem(FILES, "model.safetensors")
+    monkeypatch.setitem(FILES, "model-00001-of-00001.safetensors", WEIGHTS)
+    with pytest.raises(InputError, match=r"there is no model\.safetensors.*set it to null"):
+        fetch(tmp_path, hub="a/b", sha256=SHA256)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/..", "/.hidden", "/a%00b", "/a%0Ab", "/" + "a" * 300, "/%2e%2e", "/x/"]
+)
+def test_an_address_without_a_files_name_is_refused(tmp_path, path):
+    with pytest.raises(InputError, match=r"\Amodels\.m\.url: [^\n]*name"):
+        fetch(tmp_path, url=f"http://127.0.0.1:9{path}")
+    assert list(tmp_path.rglob("*partial*")) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"<!DOCTYPE html><html>log in</html>", "is a page of the web"),
+        (WEIGHTS[:-10], "is a truncated or damaged safetensors file"),
+        (WEIGHTS[:100], "is a truncated or damaged safetensors file"),
+        (b"\xff" * 8 + b"{}", "is a truncated or damaged safetensors file"),
+        (b"PK\3\4" + bytes(100), "is truncated or damaged"),
+    ],
+)
+def test_without_a_checksum_weights_must_at_least_be_whole(tmp_path, content, reason):
+    file = tmp_path / "given.th"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=reason):
+        fetch(tmp_path, url=file.as_uri())
+    assert not (tmp_path / "models" / "m").exists()

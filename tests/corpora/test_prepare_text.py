@@ -280,7 +280,7 @@ def test_a_member_of_absurd_size_is_not_read(tmp_path, pack, monkeypatch):
 
 
 def test_a_tar_archive_of_absurd_size_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_files, "LARGEST", 10_000)
+    monkeypatch.setattr(text_files, "LARGEST_IN_ALL", 40_000)
     source = tarred(tmp_path / "archive", members() | {"other": b"0" * 50_000})
     assert "is more than 40000 bytes unpacked" in refusal(tmp_path, source)
 

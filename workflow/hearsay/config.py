@@ -1,7 +1,9 @@
 """Read the configuration; say in one readable message what is wrong with it, and where."""
 
 import difflib
+import itertools
 import json
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,14 @@ from hearsay.errors import InputError
 from hearsay.provenance import ROOT
 from hearsay.settings import Settings
 from hearsay.settings.brain import Brain
+from hearsay.settings.closed import SECRET
+
+_MOST = 40  # faults that are told at once
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+_PASSWORD = re.compile(r"://[^/\s\"]*@")
+_PARAMETER = re.compile(
+    r"([?&][\w.-]*(?:token|secret|passw|key|sig|credential)[\w.-]*)=[^&\s\"]*", re.I
+)
 
 COMMAND_LINE = "--config on the command line"
 
@@ -45,12 +55,14 @@ def load(
         if not faults:
             return settings
     lines = []
-    for path, value, text in faults:
+    for path, value, text in faults[:_MOST]:
         path = tuple(p for p in path if p != "[key]")
         where = _locate(path, sources, overrides)
-        shown = f" = {_short(value)}" if value is not None and path else ""
+        shown = f" = {_short(value, path)}" if value is not None and path else ""
         lines.append(f"{where}: {_dotted(path)}{shown}: {text}")
-    raise InputError("the configuration is not valid\n  " + "\n  ".join(lines))
+    if len(faults) > _MOST:
+        lines.append(f"and {len(faults) - _MOST} faults more")
+    raise InputError("the configuration is not valid", *lines)
 
 
 def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any, str]]:
@@ -167,6 +179,12 @@ def yaml_nodes(file: Path) -> yaml.Node | None:
         return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{relative(file)}: byte {error.start + 1} is not UTF-8; convert the file"
+        ) from None
+    except RecursionError:
+        raise InputError(f"{relative(file)}: is nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -226,9 +244,34 @@ def relative(file: Path) -> str:
 
 def _dotted(path: Iterable[str | int]) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.lstrip(".") or "the whole"
+    return _printable(_TOKEN.sub("…", text.lstrip(".")))[:200] or "the whole"
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _short(value: Any, path: tuple[str | int, ...]) -> str:
+    """A value for a message: its beginning, on one line, without passwords and tokens."""
+    if any(SECRET.search(str(part)) for part in path):
+        return "(not shown)"
+    text = json.dumps(_beginning(value), default=str, ensure_ascii=False)
+    text = _PASSWORD.sub("://…@", _PARAMETER.sub(r"\1=…", _TOKEN.sub("…", text)))
+    return _printable(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _beginning(value: Any, depth: int = 3) -> Any:
+    """So much of a value as is shown: YAML's aliases make huge and endless ones of few bytes."""
+    if isinstance(value, Mapping):
+        shown = itertools.islice(value.items(), 8 if depth else 0)
+        return {
+            str(k)[:80]: "…" if SECRET.search(str(k)) else _beginning(v, depth - 1)
+            for k, v in shown
+        }
+    if isinstance(value, list | tuple | set):
+        return [_beginning(each, depth - 1) for each in itertools.islice(value, 20 if depth else 0)]
+    if isinstance(value, str):
+        return value[:300]
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length()} bits"
+    return value

@@ -48,7 +48,7 @@ def check_profile(file: Path, options: Iterable[str], rules: Iterable[str] | Non
                 line = f"{relative(file)}, line {rule_node.start_mark.line + 1}"
                 lines.append(f"{line}: {key}.{rule}: no such rule{nearest(rule, sorted(rules))}")
     if lines:
-        raise InputError("the profile is not valid\n  " + "\n  ".join(lines))
+        raise InputError("the profile is not valid", *lines)
 
 
 def array_rules(text: str) -> set[str]:

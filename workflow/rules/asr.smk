@@ -35,7 +35,7 @@ rule train_recogniser:
         code=code_of("hearsay.asr.train_recogniser"),
     shell:
         "python -m hearsay.step hearsay.asr.train_recogniser --language {wildcards.language:q}"
-        " --run {wildcards.run:q} --seed {wildcards.seed} {params.training:q}"
+        " --run {wildcards.run:q} --seed {wildcards.seed:q} {params.training:q}"
         " --validation {input.validation:q} {params.source:q} --settings {params.settings:q}"
         " --threads {threads} --weights {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}/training 2> {log:q}"
@@ -68,7 +68,7 @@ rule transcribe:
         code=code_of("hearsay.asr.transcribe"),
     shell:
         "python -m hearsay.step hearsay.asr.transcribe --language {wildcards.language:q}"
-        " --run {wildcards.run:q} --seed {wildcards.seed} --weights {input.weights:q}"
+        " --run {wildcards.run:q} --seed {wildcards.seed:q} --weights {input.weights:q}"
         " {params.tests:q} --settings {params.settings:q} --threads {threads}"
         " --out {output.transcripts:q} --record {output.record:q} 2> {log:q}"
 

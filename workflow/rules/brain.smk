@@ -39,7 +39,7 @@ rule prepare_stories:
         + [f"--encoder={path}" for path in [input.encoder] if path],
         code=code_of("hearsay.brain.prepare_stories"),
     shell:
-        "python -m hearsay.step hearsay.brain.prepare_stories --subject {wildcards.subject}"
+        "python -m hearsay.step hearsay.brain.prepare_stories --subject {wildcards.subject:q}"
         " --clone {params.clone:q} --present {input.present:q} --settings {params.settings:q}"
         " {params.more:q} --out {output.windows:q} --record {output.record:q} 2> {log:q}"
 
@@ -95,8 +95,8 @@ rule train_text_prompt:
         checkpoints=subpath(output.weights, strip_suffix=".safetensors"),
         code=code_of("hearsay.brain.train_text_prompt"),
     shell:
-        "python -m hearsay.step {params.step} --subject {wildcards.subject}"
-        " --setting {wildcards.setting} --windows {input.windows:q} --encoder {input.encoder:q}"
+        "python -m hearsay.step {params.step:q} --subject {wildcards.subject:q}"
+        " --setting {wildcards.setting:q} --windows {input.windows:q} --encoder {input.encoder:q}"
         " --language-model {input.language_model:q} --settings {params.settings:q}"
         " --threads {threads} --out {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}.training 2> {log:q}"
@@ -131,8 +131,8 @@ rule train_fmri_prompt:
         checkpoints=subpath(output.weights, strip_suffix=".safetensors"),
         code=code_of("hearsay.brain.train_fmri_prompt"),
     shell:
-        "python -m hearsay.step {params.step} --subject {wildcards.subject}"
-        " --setting {wildcards.setting} --windows {input.windows:q}"
+        "python -m hearsay.step {params.step:q} --subject {wildcards.subject:q}"
+        " --setting {wildcards.setting:q} --windows {input.windows:q}"
         " --text-prompt {input.text_prompt:q} --encoder {input.encoder:q}"
         " --language-model {input.language_model:q} --settings {params.settings:q}"
         " --threads {threads} --out {output.weights:q} --history {output.history:q}"
@@ -167,8 +167,8 @@ rule decode_story:
         settings=lambda w: as_json(**decode_settings(w.setting)),
         code=code_of("hearsay.brain.decode_story"),
     shell:
-        "python -m hearsay.step hearsay.brain.decode_story --subject {wildcards.subject}"
-        " --setting {wildcards.setting} --windows {input.windows:q}"
+        "python -m hearsay.step hearsay.brain.decode_story --subject {wildcards.subject:q}"
+        " --setting {wildcards.setting:q} --windows {input.windows:q}"
         " --word-rate {input.word_rate:q} --text-prompt {input.text_prompt:q}"
         " --fmri-prompt {input.fmri_prompt:q} --encoder {input.encoder:q}"
         " --language-model {input.language_model:q} --settings {params.settings:q}"
@@ -204,7 +204,7 @@ rule score_story:
         ],
         code=code_of("hearsay.brain.score_story"),
     shell:
-        "python -m hearsay.step hearsay.brain.score_story --subject {wildcards.subject}"
+        "python -m hearsay.step hearsay.brain.score_story --subject {wildcards.subject:q}"
         " --windows {input.windows:q} {params.decoded:q} --settings {params.settings:q}"
         " --bertscore {input.bertscore:q} --out {output.scores:q}"
         " --window-scores {output.windows:q} --record {output.record:q} 2> {log:q}"

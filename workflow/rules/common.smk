@@ -72,6 +72,14 @@ wildcard_constraints:
 MANIFESTS = [dataset.manifest for dataset in settings.fmri_datasets.values() if dataset.manifest]
 
 
+for name in MANIFESTS:
+    if ".." in Path(name).parts or not (ROOT / name).is_file():
+        raise WorkflowError(
+            f"fmri_datasets: manifest {name!r} is no file of the repository; correct it, or set it "
+            "to null"
+        )
+
+
 def code_of(step, *files):
     """Digest of a step's code, made when a job needs it: a Slurm job digests its own step only."""
     return lambda wildcards: digest_of(step, *files)

@@ -56,7 +56,7 @@ rule clone_dataset:
         clone=subpath(output.record, strip_suffix=".run.json"),
         code=code_of("hearsay.corpora.clone_dataset"),
     shell:
-        "python -m hearsay.step hearsay.corpora.clone_dataset --dataset {wildcards.dataset}"
+        "python -m hearsay.step hearsay.corpora.clone_dataset --dataset {wildcards.dataset:q}"
         " --settings {params.settings:q} --clone {params.clone:q} --record {output.record:q}"
         " 2> {log:q}"
 
@@ -85,7 +85,7 @@ rule fetch_subject:
     message:
         "fetch_subject: {params.plan}"
     shell:
-        "python -m hearsay.step hearsay.corpora.fetch_subject --subject {wildcards.subject}"
+        "python -m hearsay.step hearsay.corpora.fetch_subject --subject {wildcards.subject:q}"
         " --clone {params.clone:q} --settings {params.settings:q} --present {output.present:q}"
         " --record {output.record:q} 2> {log:q}"
 
@@ -131,7 +131,7 @@ rule preprocess_bold:
         clone=subpath(input.clone, strip_suffix=".run.json"),
         code=code_of("hearsay.corpora.preprocess_bold"),
     shell:
-        "python -m hearsay.step hearsay.corpora.preprocess_bold --subject {wildcards.subject}"
-        " --story {wildcards.story} --clone {params.clone:q} --present {input.present:q}"
+        "python -m hearsay.step hearsay.corpora.preprocess_bold --subject {wildcards.subject:q}"
+        " --story {wildcards.story:q} --clone {params.clone:q} --present {input.present:q}"
         " --settings {params.settings:q} --out {output.responses:q} --record {output.record:q}"
         " 2> {log:q}"

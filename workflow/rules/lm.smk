@@ -28,7 +28,7 @@ rule train_language_model:
         code=code_of("hearsay.lm.train_language_model"),
     shell:
         "python -m hearsay.step hearsay.lm.train_language_model --corpus {wildcards.corpus:q}"
-        " --run {wildcards.run:q} --seed {wildcards.seed} --tokens {input.tokens:q}"
+        " --run {wildcards.run:q} --seed {wildcards.seed:q} --tokens {input.tokens:q}"
         " --settings {params.settings:q} --threads {threads} --weights {output.weights:q}"
         " --history {output.history:q} --record {output.record:q}"
         " --checkpoints {params.checkpoints:q}/training 2> {log:q}"
@@ -59,7 +59,7 @@ rule evaluate_language_model:
         code=code_of("hearsay.lm.evaluate_language_model"),
     shell:
         "python -m hearsay.step hearsay.lm.evaluate_language_model --corpus {wildcards.corpus:q}"
-        " --run {wildcards.run:q} --seed {wildcards.seed} --tokens {input.tokens:q}"
+        " --run {wildcards.run:q} --seed {wildcards.seed:q} --tokens {input.tokens:q}"
         " --weights {input.weights:q} --history {input.history:q} --training {input.training:q}"
         " --settings {params.settings:q} --threads {threads} --out {output.scores:q}"
         " --record {output.record:q} 2> {log:q}"

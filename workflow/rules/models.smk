@@ -27,7 +27,7 @@ rule fetch_model:
         ),
         code=code_of("hearsay.corpora.fetch_model"),
     shell:
-        "python -m hearsay.step hearsay.corpora.fetch_model --model {wildcards.model}"
+        "python -m hearsay.step hearsay.corpora.fetch_model --model {wildcards.model:q}"
         " --settings {params.settings:q} --out {output.weights:q} --record {output.record:q}"
         " 2> {log:q}"
 
@@ -54,7 +54,7 @@ rule train_digits:
         # Beside the outputs and none of them: Snakemake leaves it alone when a job is killed.
         checkpoints=subpath(output.weights, strip_suffix=".safetensors"),
     shell:
-        "python -m hearsay.step hearsay.spectral.train_digits --model {wildcards.model}"
+        "python -m hearsay.step hearsay.spectral.train_digits --model {wildcards.model:q}"
         " --settings {params.settings:q} --weights {output.weights:q}"
         " --history {output.history:q} --scores {output.scores:q} --record {output.record:q}"
         " --checkpoints {params.checkpoints:q}.training 2> {log:q}"
@@ -78,7 +78,7 @@ rule train_tiny_model:
         settings=lambda w: as_json(**model_settings(w.model, "tiny").tiny.model_dump()),
         code=code_of("hearsay.demo.train_tiny_model"),
     shell:
-        "python -m hearsay.step hearsay.demo.train_tiny_model --model {wildcards.model}"
+        "python -m hearsay.step hearsay.demo.train_tiny_model --model {wildcards.model:q}"
         " --settings {params.settings:q} --out {output.weights:q} --record {output.record:q}"
         " --checkpoints {output.weights:q}.training 2> {log:q}"
 
@@ -106,7 +106,7 @@ rule train_tiny_speech:
         training=lambda w, input: [f"--training={path}" for path in input.training],
         code=code_of("hearsay.demo.train_tiny_speech"),
     shell:
-        "python -m hearsay.step hearsay.demo.train_tiny_speech --model {wildcards.model}"
+        "python -m hearsay.step hearsay.demo.train_tiny_speech --model {wildcards.model:q}"
         " {params.training:q} --language {params.language:q} --settings {params.settings:q}"
         " --threads {threads} --out {output.weights:q} --record {output.record:q}"
         " --checkpoints {output.weights:q}.training 2> {log:q}"

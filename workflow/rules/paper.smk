@@ -66,7 +66,7 @@ rule capacity_table1:
         models=SERIES,
         code=code_of("hearsay.paper.capacity_table1", PUBLISHED),
     shell:
-        "python -m hearsay.step {params.step} --summary {input.summary:q}"
+        "python -m hearsay.step {params.step:q} --summary {input.summary:q}"
         " --models {params.models:q} --csv {output.csv:q} --markdown {output.markdown:q}"
         " --tex {output.tex:q} --json {output.json:q} --run {output.run:q} 2> {log:q}"
 
@@ -150,7 +150,7 @@ rule capacity_figure2:
         models=SERIES,
         code=code_of("hearsay.paper.capacity_figure2", PUBLISHED),
     shell:
-        "python -m hearsay.step {params.step} --summary {input.summary:q}"
+        "python -m hearsay.step {params.step:q} --summary {input.summary:q}"
         " --models {params.models:q} --svg {output.svg:q} --png {output.png:q}"
         " --run {output.run:q} 2> {log:q}"
 
@@ -264,7 +264,7 @@ rule bpgpt_table1:
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.bpgpt_table1", PUBLISHED_BPGPT),
     shell:
-        "python -m hearsay.step {params.step} {params.scores:q} --subjects {params.subjects:q}"
+        "python -m hearsay.step {params.step:q} {params.scores:q} --subjects {params.subjects:q}"
         " --csv {output.csv:q} --markdown {output.markdown:q} --tex {output.tex:q}"
         " --json {output.json:q} --run {output.run:q} 2> {log:q}"
 

@@ -55,7 +55,7 @@ rule asr_table3:
         ],
         code=code_of("hearsay.paper.asr_table3", PUBLISHED_ASR),
     shell:
-        "python -m hearsay.step {params.step} --rows {params.rows:q} --columns {params.columns:q}"
+        "python -m hearsay.step {params.step:q} --rows {params.rows:q} --columns {params.columns:q}"
         " {params.scores:q} --csv {output.csv:q} --markdown {output.markdown:q}"
         " --tex {output.tex:q} --json {output.json:q} --run {output.run:q} 2> {log:q}"
 
@@ -176,7 +176,7 @@ rule asr_figure2:
         ],
         code=code_of("hearsay.paper.asr_figure2"),
     shell:
-        "python -m hearsay.step {params.step} {params.histories:q} --svg {output.svg:q}"
+        "python -m hearsay.step {params.step:q} {params.histories:q} --svg {output.svg:q}"
         " --png {output.png:q} --run {output.run:q} 2> {log:q}"
 
 

@@ -45,7 +45,7 @@ rule egru_table1:
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.egru_table1", PUBLISHED_EGRU),
     shell:
-        "python -m hearsay.step {params.step} --corpus {params.corpus:q} --rows {params.rows:q}"
+        "python -m hearsay.step {params.step:q} --corpus {params.corpus:q} --rows {params.rows:q}"
         " --why={params.why:q} {params.scores:q} --csv {output.csv:q}"
         " --markdown {output.markdown:q} --tex {output.tex:q} --json {output.json:q}"
         " --run {output.run:q} 2> {log:q}"

@@ -53,7 +53,7 @@ rule wabert_table1:
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.wabert_table1", PUBLISHED_WABERT),
     shell:
-        "python -m hearsay.step {params.step} --rows {params.rows:q} {params.parts:q}"
+        "python -m hearsay.step {params.step:q} --rows {params.rows:q} {params.parts:q}"
         " {params.scores:q} --csv {output.csv:q} --markdown {output.markdown:q}"
         " --tex {output.tex:q} --json {output.json:q} --run {output.run:q} 2> {log:q}"
 
@@ -170,7 +170,7 @@ rule wabert_figure2:
         shown=[f"--utterance={name}" for name in settings.slu.shown[:1]],
         code=code_of("hearsay.paper.wabert_figure2"),
     shell:
-        "python -m hearsay.step {params.step} {params.states:q} {params.shown:q}"
+        "python -m hearsay.step {params.step:q} {params.states:q} {params.shown:q}"
         " --svg {output.svg:q} --png {output.png:q} --run {output.run:q} 2> {log:q}"
 
 

@@ -107,7 +107,7 @@ rule train_aligner:
         code=code_of("hearsay.slu.train_aligner"),
     shell:
         "python -m hearsay.step hearsay.slu.train_aligner --run {wildcards.run:q}"
-        " --seed {wildcards.seed} {params.training:q} {params.validation:q}"
+        " --seed {wildcards.seed:q} {params.training:q} {params.validation:q}"
         " --speech {input.speech:q} --text {input.text:q} --settings {params.settings:q}"
         " --threads {threads} --weights {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}/checkpoints 2> {log:q}"
@@ -240,7 +240,7 @@ rule show_states:
         code=code_of("hearsay.slu.show_states"),
     shell:
         "python -m hearsay.step hearsay.slu.show_states --run {wildcards.run:q}"
-        " --seed {wildcards.seed} --weights {input.weights:q} --speech {input.speech:q}"
+        " --seed {wildcards.seed:q} --weights {input.weights:q} --speech {input.speech:q}"
         " --text {input.text:q} --part {input.manifest:q} --settings {params.settings:q}"
         " --threads {threads} --out {output.states:q} --record {output.record:q} 2> {log:q}"
 
@@ -284,7 +284,7 @@ rule train_sentiment:
         code=code_of("hearsay.slu.train_sentiment"),
     shell:
         "python -m hearsay.step hearsay.slu.train_sentiment --run {wildcards.run:q}"
-        " --seed {wildcards.seed} --kind {params.kind:q} {params.parts:q}"
+        " --seed {wildcards.seed:q} --kind {params.kind:q} {params.parts:q}"
         " --validation {input.validation:q} --validation-labels {input.validation_labels:q}"
         " {params.models:q} --settings {params.settings:q} --threads {threads}"
         " --weights {output.weights:q} --history {output.history:q} --record {output.record:q}"
@@ -327,7 +327,7 @@ rule predict_sentiment:
         code=code_of("hearsay.slu.predict_sentiment"),
     shell:
         "python -m hearsay.step hearsay.slu.predict_sentiment --run {wildcards.run:q}"
-        " --seed {wildcards.seed} --kind {params.kind:q} --weights {input.weights:q}"
+        " --seed {wildcards.seed:q} --kind {params.kind:q} --weights {input.weights:q}"
         " {params.text:q} {params.tests:q} --settings {params.settings:q} --threads {threads}"
         " --out {output.predictions:q} --record {output.record:q} 2> {log:q}"
 

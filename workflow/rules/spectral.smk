@@ -3,6 +3,10 @@
 AUDITED = settings.spectral.models
 if AUDITED is None:
     AUDITED = [model for model, source in settings.models.items() if source.series]
+if not AUDITED:
+    raise WorkflowError(
+        "spectral.models: there is no model to audit; name one of models, or give one a series"
+    )
 MEASURED = [model for model in AUDITED if settings.models[model].digits is not None]
 FETCHED = [m for m in AUDITED if settings.models[m].hub or settings.models[m].url]
 
@@ -35,7 +39,7 @@ rule audit_model:
         ),
         code=code_of("hearsay.spectral.audit_model"),
     shell:
-        "python -m hearsay.step hearsay.spectral.audit_model --model {wildcards.model}"
+        "python -m hearsay.step hearsay.spectral.audit_model --model {wildcards.model:q}"
         " --weights {input.weights:q} --settings {params.settings:q}"
         " --out {output.audit:q} --eigenvalues {output.eigenvalues:q}"
         " --record {output.record:q} 2> {log:q}"

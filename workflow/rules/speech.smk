@@ -74,7 +74,7 @@ rule write_speech_corpus:
         # Others write other formats.
         speaker=lambda w: digest_of(speaker_of(w.corpus)),
     shell:
-        "python -m hearsay.step {params.step} --corpus {wildcards.corpus:q} --settings {params.settings:q} --out {output.release:q} --record {output.record:q}"
+        "python -m hearsay.step {params.step:q} --corpus {wildcards.corpus:q} --settings {params.settings:q} --out {output.release:q} --record {output.record:q}"
         " 2> {log:q}"
 
 

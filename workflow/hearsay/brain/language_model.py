@@ -38,12 +38,19 @@ def _load(folder: Path | str, kind: Any) -> tuple[nn.Module, Any]:
     if not (Path(folder) / "config.json").is_file():
         raise InputError(f"{folder}: no pretrained model here (config.json is missing)")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model = kind.from_pretrained(
-            str(folder), local_files_only=True, dtype=torch.float32, use_safetensors=True
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: cannot be loaded: {str(error).splitlines()[0]}") from None
+        model = kind.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except Exception as error:  # bare exceptions for a bad file
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{folder}: cannot be loaded: {reason}") from None
     return model.eval(), tokenizer
 
 

@@ -89,7 +89,7 @@ def read_decoded(path: Path | str, story: str) -> Decoded:
         # "null" and "nan" are words and inputs here, not missing values.
         frame = pd.read_csv(path, dtype=text, keep_default_na=False)
         frame = frame.astype({"window": int, "draw": int, "start": float})
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a table of decoded windows: {reason}") from None
     if missing := [name for name in DECODED_COLUMNS if name not in frame.columns]:

@@ -74,8 +74,8 @@ def _content(path: Path) -> Any:
             return np.load(path, allow_pickle=False)
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else [int(x) for x in text.split()]
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # numpy raises anything for a broken header
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path}: not readable as voxel numbers ({reason}); give .json, .npy or .txt"
         ) from None

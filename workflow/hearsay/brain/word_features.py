@@ -53,8 +53,13 @@ def _read_table(folder: Path) -> np.ndarray:
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if index.is_file():
-        weights = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted({file for key, file in weights.items() if key.endswith(TABLES)})
+        try:
+            weights = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            names = sorted({file for key, file in weights.items() if key.endswith(TABLES)})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(f"{index}: no index of shards ({error}); fetch it again") from None
+        if outside := [name for name in names if Path(name).name != name]:
+            raise InputError(f"{index}: points outside its folder, at {outside[0]!r}")
     for file in [folder / name for name in names]:
         if not file.is_file():
             raise InputError(f"{file}: no weights of the encoder there; fetch the model again")
@@ -82,7 +87,7 @@ def _tokeniser(folder: Path) -> Any:
             return lambda word: fast.encode(word, add_special_tokens=False).ids
         from transformers import AutoTokenizer
 
-        slow = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        slow = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return lambda word: slow.encode(word, add_special_tokens=False)
     except Exception as error:  # both libraries raise bare exceptions for a bad file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

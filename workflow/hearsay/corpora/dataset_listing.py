@@ -92,7 +92,7 @@ def _from_manifest(file: Path) -> Dataset:
         return Dataset(
             content["dataset"], content["stories"], files, content["url"] or "", versions
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{file}: not a manifest ({type(error).__name__}: {error}); write it with "
             "`python -m hearsay.corpora.openneuro manifest`"

@@ -7,14 +7,13 @@ SHA-256 of all. A download that broke off goes on where it stopped, file by file
 import fnmatch
 import json
 import sys
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 import typer
 
 from hearsay.corpora import fetched_file
-from hearsay.corpora.fetched_file import Wanted
-from hearsay.corpora.speech_archives import is_archive, open_archive
+from hearsay.corpora.fetched_file import Wanted, name_in
+from hearsay.corpora.speech_archives import check_archive, is_archive
 from hearsay.errors import InputError
 from hearsay.provenance import Run
 
@@ -31,8 +30,9 @@ def addresses_of(text: str, names: list[str], key: str) -> dict[str, str]:
     """
     listed: dict[str, str] = {}
     for address in (word for word in text.split() if word.startswith(("http://", "https://"))):
-        name = PurePosixPath(unquote(urlsplit(address).path)).name
-        if not name or name.startswith("."):
+        try:
+            name = name_in(address, key)
+        except InputError:  # lists hold addresses of folders as well
             continue
         if listed.setdefault(name, address) != address:
             raise InputError(f"{key}: two files are called {name}: {listed[name]} and {address}")
@@ -62,7 +62,7 @@ def main(
     def fetch(name: str, address: str, check: bool) -> str:
         file, begun = partial / name, partial / f".{name}.partial"
         if not file.is_file():
-            whole = open_archive if check and is_archive(Path(name)) else lambda _: None
+            whole = check_archive if check and is_archive(Path(name)) else lambda _: None
             wanted = Wanted(f"{corpus}/{name}", address, key, {}, local, whole)
             fetched_file.fetch(wanted, begun)
             begun.replace(file)

@@ -11,11 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import typer
 
-from hearsay.corpora import curl
+from hearsay.corpora import fetched_file
+from hearsay.corpora.fetched_file import Wanted, name_in
+from hearsay.corpora.whole_weights import check_weights
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
 from hearsay.provenance import Run
@@ -36,7 +37,7 @@ HUB_FILES = [
 
 def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Download a hub repository's weights into `folder`; return the commit that was taken."""
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, get_token, snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
     repository, revision = model["hub"], model["revision"]
@@ -50,6 +51,8 @@ def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
         ) from None
     except Exception as error:  # whichever HTTP library is beneath, each with errors of its own
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if token := get_token():  # a server's message may repeat what it was sent
+            first = first.replace(token, "…")
         raise InputError(
             f"models.{name}: {repository}/model.safetensors at {revision or 'its newest revision'} "
             f"could not be fetched ({first}); with a local copy at hand, set models.{name}.path to "
@@ -68,29 +71,37 @@ def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
 
 def fetch_from_url(name: str, model: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Download one file into `folder` under its own name, resuming a broken download."""
-    url = model["url"]
-    file = folder / Path(unquote(urlsplit(url).path)).name
+    url, key = model["url"], f"models.{name}"
+    file = folder / name_in(url, f"{key}.url")
     partial = file.with_name(file.name + ".partial")
-    try:
-        curl.fetch(url, partial)
-    except InputError as error:
-        raise InputError(
-            f"models.{name}: {url} could not be fetched ({error}); with a local copy at hand, set "
-            f"models.{name}.path to it and models.{name}.url to null"
-        ) from None
-    if model["sha256"] is not None:
-        _verify(name, partial, model["sha256"])
+    if model["sha256"] is None:
+        # The file may be another one by now, and nothing would tell two halves that do not match.
+        partial.unlink(missing_ok=True)
+    wanted = Wanted(
+        name=name,
+        url=url,
+        key=key,
+        checksums={"sha256": model["sha256"]},
+        local=f"with a local copy at hand, set {key}.path to it and {key}.url to null",
+        check=check_weights if model["sha256"] is None else lambda _: None,
+    )
+    fetched_file.fetch(wanted, partial)
     partial.replace(file)
     return {}
 
 
 def _verify(name: str, file: Path, expected: str) -> None:
+    if not file.is_file():
+        raise InputError(
+            f"models.{name}: there is no {file.name}, whose checksum models.{name}.sha256 would be "
+            "(the weights lie in several files); set it to null and name the revision instead"
+        )
     found = sha256_of(file)
     if found != expected:
         file.unlink()
         raise InputError(
-            f"models.{name}: {file.name.removesuffix('.partial')} has the checksum {found}, not "
-            f"{expected}; it was removed. Run again, or correct models.{name}.sha256"
+            f"models.{name}: {file.name} has the checksum {found}, not {expected}; it was removed. "
+            f"Run again, or correct models.{name}.sha256"
         )
 
 

@@ -14,7 +14,7 @@ import typer
 
 from hearsay.corpora import fetched_file
 from hearsay.corpora.fetched_file import Wanted
-from hearsay.corpora.speech_archives import is_archive, open_archive
+from hearsay.corpora.speech_archives import check_archive, is_archive
 from hearsay.provenance import Run
 
 STEP = "hearsay.corpora.fetch_speech"
@@ -44,7 +44,7 @@ def fetch(corpus: str, archive: str, options: dict[str, Any], partial: Path) -> 
         key=f"{key}.archives.{archive}",
         checksums=checksums,
         local=f"with a local copy at hand, set {key}.path to its folder and {key}.archives to {{}}",
-        check=open_archive if is_archive(Path(archive)) and not verified else lambda _: None,
+        check=check_archive if is_archive(Path(archive)) and not verified else lambda _: None,
     )
     return fetched_file.fetch(wanted, partial)
 

@@ -13,7 +13,7 @@ import typer
 
 from hearsay.corpora import fetched_file
 from hearsay.corpora.fetched_file import Wanted
-from hearsay.corpora.text_files import texts_of
+from hearsay.corpora.text_files import check_texts, texts_of
 from hearsay.provenance import Run
 
 STEP = "hearsay.corpora.fetch_text"
@@ -35,7 +35,7 @@ def fetch(corpus: str, options: dict[str, Any], partial: Path) -> str:
         key=key,
         checksums={"sha256": options["sha256"]},
         local=f"with a local copy at hand, set {key}.path to it and {key}.url to null",
-        check=texts_of,
+        check=texts_of if options["sha256"] is not None else check_texts,
     )
     return fetched_file.fetch(wanted, partial)["sha256"]
 

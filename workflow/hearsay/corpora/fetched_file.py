@@ -4,7 +4,8 @@ import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
@@ -32,6 +33,29 @@ class Wanted:
     checksums: Mapping[str, str | None]
     local: str
     check: Callable[[Path], object]
+
+
+LONGEST_NAME = 200  # bytes; file systems take 255, and partial files have longer names
+
+
+def name_in(url: str, key: str) -> str:
+    """The name of the file at an address, which it will have on disk.
+
+    Raises
+    ------
+    InputError
+        for an address without one, or one that is no plain name of a file.
+    """
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError as error:
+        raise InputError(f"{key}: {url!r} is no address ({error})") from None
+    name = "" if path.endswith("/") else PurePosixPath(path).name
+    if not name.isprintable() or name.startswith(".") or len(name.encode()) > LONGEST_NAME:
+        raise InputError(f"{key}: {url!r} ends in {name[:80]!r}, which is no name for a file")
+    if not name:
+        raise InputError(f"{key}: {url!r} names no file; give the address of one file")
+    return name
 
 
 def fetch(wanted: Wanted, partial: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ A clip is a WAV file, or lies in an uncompressed tar archive, at the bytes that 
 
 import json
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +106,15 @@ def read_manifest(path: Path | str) -> list[Clip]:
 
 
 _ANEW = "remove it and make it anew"
+_MOST_SAMPLES = 1 << 40
 
 
 def _clip(line: str, path: Path, place: str) -> Clip:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place}: is no JSON ({error.msg}); {_ANEW}") from None
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", None) or error
+        raise InputError(f"{place}: is no JSON ({reason}); {_ANEW}") from None
     if not isinstance(row, dict):
         raise InputError(f"{place}: is no JSON object; {_ANEW}")
     for name, kind in _KINDS.items():
@@ -121,10 +124,11 @@ def _clip(line: str, path: Path, place: str) -> Clip:
             raise InputError(f"{place}: {name!r} is {row[name]!r}; {_ANEW}")
     offset, size = row.get("offset_bytes"), row.get("size_bytes")
     if (offset is None) != (size is None) or not all(
-        value is None or (isinstance(value, int) and value >= 0) for value in (offset, size)
+        value is None or (isinstance(value, int) and 0 <= value < 1 << 62)
+        for value in (offset, size)
     ):
         raise InputError(f"{place}: offset_bytes is {offset!r}, size_bytes {size!r}; {_ANEW}")
-    if row["samples"] <= 0 or row["duration"] != row["samples"] / RATE:
+    if not 0 < row["samples"] < _MOST_SAMPLES or row["duration"] != row["samples"] / RATE:
         raise InputError(
             f"{place}: the duration is {row['duration']!r} s, but {row['samples']} samples at "
             f"{RATE} Hz; {_ANEW}"
@@ -152,15 +156,23 @@ def read_audio(clip: Clip) -> np.ndarray:
     """
     try:
         with clip.audio.open("rb") as stream:
-            if clip.offset_bytes is not None:
-                stream.seek(clip.offset_bytes)
-            data = stream.read(-1 if clip.size_bytes is None else clip.size_bytes)
+            facts = os.fstat(stream.fileno())
+            size = facts.st_size if clip.size_bytes is None else clip.size_bytes
+            # A pipe or a device has no end, and a size may be anything.
+            if not stat.S_ISREG(facts.st_mode) or (clip.offset_bytes or 0) + size > facts.st_size:
+                raise InputError(
+                    f"{clip.audio}: the audio of {clip.id!r} ends early, or is no file; prepare "
+                    "the corpus anew"
+                )
+            stream.seek(clip.offset_bytes or 0)
+            data = stream.read(size)
     except FileNotFoundError:
         raise InputError(
             f"{clip.audio}: the audio of {clip.id!r} is gone; prepare_speech makes it"
         ) from None
-    except OSError as error:
-        raise InputError(f"{clip.audio}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: for a NUL in a name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{clip.audio}: cannot be read: {reason}") from None
     try:
         with opened(data) as file:
             rate, channels = file.samplerate, file.channels

@@ -39,6 +39,8 @@ def read_present(path: Path | str) -> list[PresentFile]:
             names = reader.fieldnames or []
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; fetch the subject first") from None
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: no list of files ({error}); fetch the subject again") from None
     if missing := [name for name in COLUMNS[:3] if name not in names]:
         raise InputError(f"{path}: no column {', '.join(missing)}; fetch the subject again")
     files = [PresentFile(row["kind"], row["story"] or "", row["path"] or "") for row in rows]
@@ -81,7 +83,7 @@ def read_respdict(path: Path | str) -> dict[str, int]:
     """
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error}); clone again") from None
     if not isinstance(table, dict) or not all(type(trs) is int for trs in table.values()):
         raise InputError(f"{path}: does not map stories to numbers of TRs; clone again")

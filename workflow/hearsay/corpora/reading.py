@@ -1,6 +1,7 @@
 """What readers of folders and archives share: what is passed over, and what is told of faults."""
 
 import contextlib
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -10,7 +11,10 @@ from pathlib import PurePosixPath
 
 from hearsay.errors import InputError
 
+# The last ones are what zipfile and tarfile raise for numbers and names that make no sense; LZMA
+# streams say how much memory they want.
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError)
+_BROKEN += (ValueError, LookupError, OverflowError, struct.error, MemoryError)
 
 
 def hidden(name: str) -> bool:
@@ -38,6 +42,7 @@ def refused(path: object, name: str = "") -> Iterator[None]:
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{what}: cannot be read: {error.strerror}") from None
-        raise InputError(f"{what}: is truncated or damaged ({error}); get it anew") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+        raise InputError(f"{what}: is truncated or damaged ({reason}); get it anew") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
         raise InputError(f"{what}: cannot be unpacked: {error}") from None

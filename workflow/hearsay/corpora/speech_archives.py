@@ -20,6 +20,7 @@ from hearsay.corpora.speech_containers import (
     regular,
     safe,
 )
+from hearsay.corpora.tar_members import is_tar, open_tar
 from hearsay.errors import InputError
 
 LARGEST_RATIO = 100  # of unpacked to packed bytes; nothing that is heard packs so well
@@ -48,13 +49,21 @@ def open_archive(path: Path, parts: Collection[str] = ()) -> Container:
     with refused(path):
         if zipfile.is_zipfile(path):
             return Zip(path)
-        if tarfile.is_tarfile(path):
+        if is_tar(path):
             return Tar(path, parts)
         with path.open("rb") as stream:
             start = stream.read(4)
     cut = start == b"PK\3\4" or start[:2] == b"\x1f\x8b"
     what = "a truncated archive" if cut else "no zip or tar archive"
     raise InputError(f"{path}: is {what}, or damaged; get it anew")
+
+
+def check_archive(path: Path) -> None:
+    """Read all of an archive, to its checksums; as `open_archive`, which see, for what is wrong."""
+    container = open_archive(path)
+    if isinstance(container, Zip):  # a tar archive was read to its end
+        for _ in container.stream(container.sizes):
+            pass
 
 
 class Folder:
@@ -117,6 +126,8 @@ class Zip:
             if not hidden(name):
                 self.sizes[name] = member.file_size
                 self._members[name] = member  # of several the last, as unpacking would leave it
+        if sum(self.sizes.values()) > LARGEST_RATIO * max(path.stat().st_size, 1 << 16):
+            raise _too_much(path)
 
     def _open(self) -> zipfile.ZipFile:
         with refused(self.path):
@@ -172,7 +183,7 @@ class Tar:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tarfile.TarFile]:
         with refused(self.path):
-            archive = tarfile.open(self.path, tarinfo=_Member)  # noqa: SIM115
+            archive = open_tar(self.path)
         with archive:
             yield archive
 
@@ -188,12 +199,9 @@ class Tar:
             if member is None:
                 break
             archive.members = []  # it would keep all of them
-            passed += member.size
+            passed = member.offset_data + member.size  # headers too: nothing packs like them
             if limit is not None and passed > limit:
-                raise InputError(
-                    f"{self.path}: unpacks to more than {LARGEST_RATIO} times its size, which no "
-                    "corpus of speech does; nothing was read from it"
-                )
+                raise _too_much(self.path)
             yield number, member
             number += 1
         with refused(self.path):
@@ -242,17 +250,11 @@ class Tar:
         self._kept.clear()
 
 
-class _Member(tarfile.TarInfo):
-    """Header of a member; a broken one ends nothing in silence."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Member":
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"{error}, where a file or the end should begin") from None
+def _too_much(path: Path) -> InputError:
+    return InputError(
+        f"{path}: unpacks to more than {LARGEST_RATIO} times its size, which no corpus of speech "
+        "does; nothing was read from it"
+    )
 
 
 def _worth_keeping(name: str, size: int, parts: Collection[str]) -> bool:

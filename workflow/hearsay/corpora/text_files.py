@@ -14,10 +14,14 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from hearsay.corpora.reading import hidden, refused
+from hearsay.corpora.speech_containers import regular
+from hearsay.corpora.tar_members import is_tar, open_tar
 from hearsay.corpora.text_corpus import SPLITS
 from hearsay.errors import InputError
 
 LARGEST = 1 << 30  # bytes of one text in an archive
+LARGEST_IN_ALL = 4 * LARGEST  # bytes that an archive may unpack to
+MOST_FILES = 100_000
 
 _NAMED = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -57,8 +61,10 @@ class Text:
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
                 stream = stack.enter_context(archive.open(self.name))  # type: ignore[assignment]
             else:
-                tar = stack.enter_context(tarfile.open(self.path))
-                stream = tar.extractfile(self.name)  # type: ignore[assignment]
+                tar = stack.enter_context(open_tar(self.path))
+                # The last file of the name; a link of the same name is nothing to follow.
+                named = [m for m in tar if m.isreg() and m.name == self.name]
+                stream = tar.extractfile(named[-1])  # type: ignore[assignment]
             assert stream is not None
             yield stream
 
@@ -149,9 +155,9 @@ def texts_of(source: Path) -> list[Text]:
     with refused(source):
         if zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
-                members = [(m.filename, m.file_size) for m in archive.infolist() if not m.is_dir()]
-        elif tarfile.is_tarfile(source):
-            with tarfile.open(source) as tar:
+                members = _zip_members(source, archive)
+        elif is_tar(source):
+            with open_tar(source) as tar:
                 members = _tar_members(source, tar)
         else:
             with source.open("rb") as stream:
@@ -171,22 +177,44 @@ def texts_of(source: Path) -> list[Text]:
 
 def _tar_members(source: Path, tar: tarfile.TarFile) -> list[tuple[str, int]]:
     """Names and sizes of a tar archive's files, after reading all of it, but only so much."""
-    limit = 4 * LARGEST
-    too_large = InputError(f"{source}: is more than {limit} bytes unpacked, which are not read")
     members = []
     passed = 0
-    for member in tar:
-        passed += member.size
-        if passed > limit:
-            raise too_large
+    while (member := tar.next()) is not None:
+        tar.members = []  # it would keep all of them
+        passed = member.offset_data + member.size  # headers too: nothing packs like them
+        if passed > LARGEST_IN_ALL or len(members) > MOST_FILES:
+            raise _too_large(source)
         if member.isreg():
             members.append((member.name, member.size))
     # What is compressed has its checksum behind the last member.
     while block := tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
         passed += len(block)
-        if passed > limit:
-            raise too_large
+        if passed > LARGEST_IN_ALL:
+            raise _too_large(source)
     return members
+
+
+def _zip_members(source: Path, archive: zipfile.ZipFile) -> list[tuple[str, int]]:
+    """Names and (stated) sizes of a zip archive's files."""
+    members = [
+        (m.filename, m.file_size) for m in archive.infolist() if not m.is_dir() and regular(m)
+    ]
+    if sum(size for _, size in members) > LARGEST_IN_ALL or len(members) > MOST_FILES:
+        raise _too_large(source)
+    return members
+
+
+def _too_large(source: Path) -> InputError:
+    return InputError(
+        f"{source}: is more than {LARGEST_IN_ALL} bytes unpacked, or more than {MOST_FILES} files, "
+        "which are not read; unpack what is wanted of it and name the folder as path"
+    )
+
+
+def check_texts(source: Path) -> None:
+    """Read all texts of an archive, to their checksums; as `texts_of`, which see."""
+    for text in texts_of(source):
+        text.sha256()
 
 
 def choose_splits(

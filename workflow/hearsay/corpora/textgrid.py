@@ -23,6 +23,7 @@ MARKERS = frozenset(
 _HEADER = re.compile(
     r'\s*(?:File\s+type\s*=\s*)?"(?:ooTextFile[^"]*|Praat chronological TextGrid text file)"'
 )
+_MOST = 1 << 40  # of anything that a file counts
 _TOKEN = re.compile(
     r"""
       (?P<space>   \s++ | ![^\n]*+ )                      # a comment goes on to the line's end
@@ -146,7 +147,7 @@ class _Tokens:
 
     def count(self, what: str) -> int:
         value = self.number(what)
-        if value < 0 or value != int(value):
+        if not (0 <= value < _MOST and value == int(value)):
             raise self.error(f"{value} where {what} should come")
         return int(value)
 

@@ -10,9 +10,10 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hearsay.corpora.audio import RATE
 from hearsay.corpora.speech_source import Rejected
@@ -134,7 +135,7 @@ def sphinx_words(data: bytes, place: str) -> list[WordTime]:
                 word = WordTime(_VARIANT.sub("", text), begin, begin + float(each["d"]))
                 if not _NO_WORD.fullmatch(text):
                     words.append(_rounded(word))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             what = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise InputError(
                 f"{place}, object {number}: not pocketsphinx's JSON with b, d and t in w ({what}); "
@@ -147,7 +148,7 @@ def _documents(text: str) -> list[str]:
     """The whole text if it is one JSON document, else its lines."""
     try:
         json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return [line for line in text.splitlines() if line.strip()] or [text]
     return [text]
 
@@ -176,7 +177,8 @@ def csv_words(data: bytes, place: str) -> dict[str, list[WordTime]]:
     InputError
         for another header, and for a row that is not so; it begins with `place`, the file's name.
     """
-    rows = csv.reader(io.StringIO(_text(data, place), newline=""))
+    reader = csv.reader(io.StringIO(_text(data, place), newline=""))
+    rows = _rows(reader, place)
     header = next(rows, [])
     if tuple(header) != WORD_TIMES_COLUMNS:
         raise InputError(
@@ -192,7 +194,7 @@ def csv_words(data: bytes, place: str) -> dict[str, list[WordTime]]:
             start, end = (float(time) if time.strip() else math.nan for time in times)
         except ValueError:
             raise InputError(
-                f"{place}, line {rows.line_num}: {','.join(row)[:60]!r} is not an id, a word and "
+                f"{place}, line {reader.line_num}: {','.join(row)[:60]!r} is not an id, a word and "
                 "two times in seconds; correct it"
             ) from None
         words.setdefault(name, []).append(WordTime(word, start, end))
@@ -237,6 +239,13 @@ def _fault(word: WordTime, duration: float, tolerance: float) -> tuple[str, str]
     if word.end_s > duration + tolerance or word.start_s >= duration:
         return "beyond-end", f"the audio lasts {duration:.6g} s"
     return None
+
+
+def _rows(reader: Any, place: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:  # a cell of more than 128 kB
+        raise InputError(f"{place}, line {reader.line_num}: {error}; correct it") from None
 
 
 def write_word_times(path: Path | str, words: Mapping[str, Sequence[WordTime]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -246,7 +246,7 @@ def load_language_model(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         model = model_of(len(tensors["decoder_bias"]), about["recipe"], backend=backend)
         model.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # whatever a broken file brings about
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a language model of hearsay: {reason}") from None
     return model.eval(), about

@@ -45,7 +45,6 @@ class BertScore:
         self, folder: Path | str, layer: int, *, batch: int = 64, device: str | None = None
     ) -> None:
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
@@ -59,11 +58,18 @@ class BertScore:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         try:
-            self._tokeniser = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model, loaded = AutoModel.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            self._tokeniser = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
             )
-        except (OSError, ValueError, SafetensorError) as error:
+            model, loaded = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except Exception as error:  # bare exceptions for a bad file
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{folder}: no model for BERTScore: {reason}") from None
         finally:

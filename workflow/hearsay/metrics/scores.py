@@ -56,7 +56,7 @@ def read_scores(path: Path | str) -> pd.DataFrame:
             keep_default_na=False,
             na_values={"value": ["", "nan"], "n": [""], "seed": [""]},
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, TypeError) as error:
         raise InputError(f"{path}: not a score file: {error}") from None
     if list(frame.columns) != SCORE_COLUMNS:
         raise InputError(f"{path}: not a score file: its columns are {', '.join(frame.columns)}")

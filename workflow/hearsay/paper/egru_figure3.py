@@ -41,7 +41,7 @@ def read_speed(path: Path) -> pd.DataFrame:
         if missing := [column for column in COLUMNS if column not in frame]:
             raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
         frame = frame[COLUMNS].apply(pd.to_numeric).astype(float)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
     times = frame[["engine_ms", *PEERS]]
     if frame.empty or not ((times > 0) & np.isfinite(times)).all(axis=None):
@@ -57,7 +57,7 @@ def machine_of(path: Path | None) -> str:
         return ""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["hardware"]["cpu"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{path}: not a run record: {error}") from None
 
 

@@ -17,6 +17,7 @@ _VARIABLES = {
     PAPER: "--paper",
     **{colour: f"--series-{k + 1}" for k, colour in enumerate(SERIES)},
 }
+_LARGEST = 1e6  # points of a page
 _COLOUR = re.compile("|".join(_VARIABLES))
 
 
@@ -56,7 +57,12 @@ def read_figure(path: Path, prefix: str) -> InlineFigure:
     shared = [child for child in root if child.tag == "defs"]
     texts = []
     for box, panel in zip(boxes, panels, strict=True):
-        x, y, width, height = map(float, box.split())
+        try:
+            x, y, width, height = map(float, box.split())
+            if not max(map(abs, (x, y, width, height))) < _LARGEST:  # as for what is no number
+                raise ValueError(f"panel at {box}")
+        except ValueError as error:
+            raise InputError(f"{path}: not a figure of this project: {error}") from None
         svg = ET.Element(
             "svg",
             {

@@ -88,13 +88,13 @@ def read_manifest(text: str) -> Manifest:
         where = text
         try:
             text = Path(text).read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{where}: cannot be read: {error}") from None
     try:
         return Manifest.model_validate(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not JSON: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "top level"
         raise InputError(f"{where}: {place}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON: {error}") from None

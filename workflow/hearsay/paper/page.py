@@ -178,7 +178,7 @@ def _read_record(path: Path) -> Record:
         for finding in record.findings:
             if set(finding) != {"subject", "text"}:
                 raise InputError(f"{path}: a finding has a subject and a text, not {finding}")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a run record: {error}") from None
     return record
 

@@ -22,6 +22,8 @@ from hearsay.paper.escape import markdown_text, tex_text
 EMPTY = "–"
 Kind = Literal["text", "number", "difference", "count", "probability", "run"]
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")  # how a cell begins that a spreadsheet computes
+
 
 @dataclass(frozen=True)
 class Column:
@@ -149,14 +151,26 @@ def write_table(
 
 
 def as_csv(table: Table) -> str:
-    """Every column, one header line, floats in full; the column ``not_run`` comes last."""
+    """Every column, one header line, floats in full; the column ``not_run`` comes last.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*(column.key for column in table.columns), "not_run"])
     for row in table.rows:
         cells = [row.cells.get(column.key) for column in table.columns]
-        writer.writerow(["" if is_missing(cell) else cell for cell in cells] + [row.not_run])
+        shown = ["" if is_missing(cell) else _no_formula(cell) for cell in cells]
+        writer.writerow([*shown, _no_formula(row.not_run)])
     return stream.getvalue()
+
+
+def _no_formula(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    # The writer would not quote a lone \r, at which readers begin another row.
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def as_markdown(table: Table) -> str:
@@ -253,7 +267,7 @@ def read_table(path: Path | str) -> Table:
         columns = [Column(**column) for column in content["columns"]]
         rows = [Row(**row) for row in content["rows"]]
         return Table(columns, rows, content["notes"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{path}: not a table of this project: {error}") from None
 
 

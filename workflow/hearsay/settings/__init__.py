@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hearsay.settings.asr import Recognition
 from hearsay.settings.brain import Brain
-from hearsay.settings.closed import Closed, Name
+from hearsay.settings.closed import Closed, Name, Place
 from hearsay.settings.fmri import FmriDataset
 from hearsay.settings.lm import LanguageModels
 from hearsay.settings.models import PretrainedModel
@@ -22,10 +22,12 @@ from hearsay.settings.text import TextCorpus
 class Folders(Closed):
     """Where files go; relative to the working directory (`snakemake --directory`)."""
 
-    results: str = Field("results/paper", description="scores, tables, figures, the result page")
-    logs: str = Field("logs/paper", description="one log a job")
-    benchmarks: str = Field("logs/paper/benchmarks", description="time and memory of every job")
-    resources: str = Field("resources", description="everything downloaded; shared by all results")
+    results: Place = Field("results/paper", description="scores, tables, figures, the result page")
+    logs: Place = Field("logs/paper", description="one log a job")
+    benchmarks: Place = Field("logs/paper/benchmarks", description="time and memory of every job")
+    resources: Place = Field(
+        "resources", description="everything downloaded; shared by all results"
+    )
 
 
 class Settings(Closed):

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Closed, Subject
+from hearsay.settings.closed import Address, Closed, Subject
 
 
 class SimulatedDataset(Closed):
@@ -22,8 +22,8 @@ class SimulatedDataset(Closed):
 class FmriDataset(Closed):
     """A git-annex dataset in ds003020's layout. Name exactly one of source, simulated."""
 
-    source: str | None = Field(None, description="address or path of the repository")
-    version: str = Field(description="tag or commit")
+    source: Address | None = Field(None, description="address or path of the repository")
+    version: str = Field(pattern=r"^[^-]", description="tag or commit")
     manifest: str | None = Field(
         None,
         description="files, sizes, checksums and S3 versions, so that a dry run and the plain "

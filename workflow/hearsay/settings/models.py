@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Closed
+from hearsay.settings.closed import Address, Closed, Place
 
 SOURCES = ("hub", "url", "path", "digits", "tiny", "tiny_speech")
 
@@ -57,13 +57,13 @@ class PretrainedModel(Closed):
         None, description="repository on the Hugging Face hub, such as `timm/vgg11.tv_in1k`"
     )
     revision: str | None = Field(None, description="commit of the hub repository (40 digits)")
-    url: str | None = Field(None, description="address of one weights file")
+    url: Address | None = Field(None, description="address of one weights file")
     sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
         description="checksum of the weights file at `hub` (model.safetensors) or `url`",
     )
-    path: str | None = Field(
+    path: Place | None = Field(
         None, description="a weights file or folder on disk, relative to the working directory"
     )
     digits: DigitsNet | None = Field(None, description="train this net here instead")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Closed, Name
+from hearsay.settings.closed import Address, Closed, Name, Place
 
 Language = Literal["en", "de", "es", "ru"]
 RESERVED = ("release", "words")  # folders and files beside those of the parts
@@ -32,7 +32,7 @@ class GeneratedSpeech(Closed):
 class SpeechArchive(Closed):
     """One archive of a corpus that may be downloaded."""
 
-    url: str = Field(pattern="^https?://", description="its address")
+    url: Address = Field(pattern="^https?://", description="its address")
     md5: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="checksum it must have")
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="checksum it must have")
 
@@ -40,7 +40,9 @@ class SpeechArchive(Closed):
 class ListedFiles(Closed):
     """A corpus whose files are named by a list at an address."""
 
-    url: str = Field(pattern="^https?://", description="address of the list, one address a line")
+    url: Address = Field(
+        pattern="^https?://", description="address of the list, one address a line"
+    )
     names: list[str] = Field(
         ["*"], description="files that are wanted, with `*` and `?`, such as `DCA_*`"
     )
@@ -65,7 +67,7 @@ class SpeechCorpus(Closed):
         "columns path and sentence and, if wanted, speaker, split, start, end"
     )
     language: Language = Field(description="whose alphabet its transcripts are written in")
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
         description="its folder or archive on disk, or a folder of its archives, relative to the "
         "working directory",

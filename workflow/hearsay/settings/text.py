@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Closed
+from hearsay.settings.closed import Address, Closed, Place
 
 
 class GeneratedText(Closed):
@@ -38,13 +38,13 @@ class TextFile(Closed):
 class TextCorpus(Closed):
     """Plain text, words parted by spaces. Name at most one of url, path, generated."""
 
-    url: str | None = Field(
+    url: Address | None = Field(
         None, pattern="^https?://", description="address of a zip or tar archive"
     )
     sha256: str | None = Field(
         None, pattern="^[0-9a-f]{64}$", description="checksum of the archive at `url`"
     )
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
         description="a zip or tar archive or a folder on disk, relative to the working directory; "
         "a folder without files for train, valid and test is split by lines, 80/10/10",

@@ -162,7 +162,7 @@ def load_tokeniser(folder: Path | str) -> Any:
     try:
         # RoBERTa's takes words apart only so; others ignore it.
         tokeniser = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, add_prefix_space=True
+            str(folder), local_files_only=True, add_prefix_space=True, trust_remote_code=False
         )
     except Exception as error:  # bare exceptions for a bad file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -35,7 +35,9 @@ def load_folder(
     if not (Path(folder) / "config.json").is_file():
         raise InputError(f"{folder}: no {wanted} encoder here (config.json is missing)")
     try:
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
         for key, value in configuration.items():
             setattr(config, key, value)
         model, about = kind.from_pretrained(
@@ -43,10 +45,11 @@ def load_folder(
             local_files_only=True,
             dtype=torch.float32,
             use_safetensors=True,
+            trust_remote_code=False,
             output_loading_info=True,
             config=config,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # bare exceptions for a bad file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{folder}: cannot be loaded as a {wanted} encoder: {reason}") from None
     return model.eval(), set(about["missing_keys"])
@@ -56,7 +59,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object in a model's folder."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); fetch the model again") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: is no JSON object; fetch the model again")

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import torch
 
+from hearsay.corpora.tar_members import members_of, open_tar
 from hearsay.errors import InputError
 from hearsay.spectral.safetensors_files import first_line
 from hearsay.spectral.weights import StoredTensor, stored
@@ -45,6 +46,7 @@ NO_CONTAINER = re.compile("optim|sched|^(amp|callbacks|grad_scaler|history|loops
 NEMO_WEIGHTS = "model_weights.ckpt"
 # Weights hardly compress: an archive that unpacks to more than this many times its size is a trap.
 EXPANSION = 20
+MOST_MEMBERS = 10_000
 ZIP = b"PK\x03\x04"
 
 
@@ -81,7 +83,7 @@ def read_nemo(path: Path, placeholders: Sequence[str] = ()) -> dict[str, StoredT
     """
     where = f"{path} ({NEMO_WEIGHTS})"
     try:
-        with tarfile.open(path) as archive:
+        with open_tar(path) as archive:
             member = _nemo_member(path, archive)
             file = archive.extractfile(member)
             assert file is not None  # a regular file has content
@@ -270,7 +272,8 @@ def _is_plain_tar(path: Path) -> bool:
 
 def _nemo_member(path: Path, archive: tarfile.TarFile) -> tarfile.TarInfo:
     found = None
-    for member in archive:
+    largest = max(EXPANSION * path.stat().st_size, 1 << 20)
+    for member in members_of(archive, MOST_MEMBERS, largest):
         parts = Path(member.name).parts
         if member.name.startswith("/") or ".." in parts:
             raise InputError(f"{path}: refused: its member {member.name} points outside it")

@@ -103,7 +103,7 @@ def _load(path: Path, name: str) -> torch.Tensor:
 
 
 def _shard(index: Path, shard: Path) -> Path:
-    if shard.is_absolute() or ".." in shard.parts:
+    if shard.is_absolute() or ".." in shard.parts or not str(shard).isprintable():
         raise InputError(f"{index}: refused: it points outside its folder, at {shard}")
     folder = index.parent.resolve()
     found = (index.parent / shard).resolve()

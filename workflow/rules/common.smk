@@ -23,7 +23,7 @@ from hearsay.brain.recipes import (
     settings_of,
     text_prompt_of,
 )
-from hearsay.cluster.patience import be_patient, check_status_command
+from hearsay.cluster.steady import check_status_command, make_steady
 from hearsay.config import load
 from hearsay.corpora.openneuro import plan, size_text
 from hearsay.errors import InputError
@@ -401,7 +401,7 @@ def make_slurm_steady():
         check_status_command(options.status_command)
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    be_patient(plugin)
+    make_steady(plugin)
 
 
 def mend_times():

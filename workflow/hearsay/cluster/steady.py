@@ -1,12 +1,17 @@
-"""Wait for a Slurm that does not answer, where the executor plugin would lose its jobs.
+"""Put right, from outside, what makes the Slurm executor plugin (2.8) wait for ever.
 
-The plugin (2.8) asks a few times in a row; if all fail, as they do within a second while slurmctld
-restarts, it forgets the jobs and Snakemake waits for ever. In the same moment it cannot read
-MinJobAge, and turns from squeue to sacct, which never answers on a cluster without accounts. Both
-are put right here, from outside; the tests kill a slurmctld to see that they are.
+* It asks for the states of jobs a few times in a row. If all fail, as they do within a second while
+  slurmctld restarts, it forgets the jobs.
+* In the same moment it cannot read MinJobAge, and turns from squeue to sacct, which never answers
+  on a cluster without accounts.
+* sacct says ``CANCELLED by 1000`` of a cancelled job, which it takes for one that still runs.
+* A job that was preempted and not put back stays ``PREEMPTED``; it waits for that to change.
+
+The tests of tests/slurm do these things to a real cluster.
 """
 
 import asyncio
+from collections import Counter
 from logging import Logger
 from types import ModuleType
 from typing import Any
@@ -14,19 +19,22 @@ from typing import Any
 from hearsay.cluster.commands import ask
 from hearsay.errors import InputError
 
+LAST_LOOK = 10  # answers in a row after which a preempted job is not expected back
 
-def be_patient(plugin: ModuleType, *, seconds: float = 10) -> None:
-    """Let the plugin ask for the states of jobs until there is an answer.
+
+def make_steady(plugin: ModuleType, *, seconds: float = 10) -> None:
+    """Replace two functions of the plugin by ones that wait, remember and read states rightly.
 
     Parameters
     ----------
     plugin : the module `snakemake_executor_plugin_slurm`.
-    seconds : between two questions.
+    seconds : between two questions while Slurm does not answer.
     """
     query, min_job_age = plugin.query_job_status, plugin.get_min_job_age
     known = [min_job_age()]
+    preempted: Counter[str] = Counter()
 
-    async def patient_query(command: str, logger: Logger) -> Any:
+    async def steady_query(command: str, logger: Logger) -> Any:
         told = False
         while (answer := await query(command, logger)) == (None, None):
             if not told:
@@ -35,15 +43,25 @@ def be_patient(plugin: ModuleType, *, seconds: float = 10) -> None:
             await asyncio.sleep(seconds)
         if told:
             logger.warning("Slurm answers again")
-        return answer
+        states, duration = answer
+        return {job: _state(job, state, preempted) for job, state in states.items()}, duration
 
     def remembered_min_job_age() -> int | None:
         if (age := min_job_age()) is not None:
             known[0] = age
         return known[0]
 
-    plugin.query_job_status = patient_query
+    plugin.query_job_status = steady_query
     plugin.get_min_job_age = remembered_min_job_age
+
+
+def _state(job: str, text: str, preempted: Counter[str]) -> str:
+    state = text.partition(" ")[0]
+    if state != "PREEMPTED":
+        preempted.pop(job, None)
+        return state
+    preempted[job] += 1
+    return "FAILED" if preempted[job] > LAST_LOOK else state
 
 
 def check_status_command(command: str | None) -> None:

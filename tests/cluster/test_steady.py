@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import snakemake_executor_plugin_slurm as real_plugin
 
-from hearsay.cluster.patience import be_patient
+from hearsay.cluster.steady import LAST_LOOK, make_steady
 
 
 def plugin_with(answers, ages):
@@ -21,7 +21,7 @@ def plugin_with(answers, ages):
 
 def test_questions_go_on_until_there_is_an_answer(caplog):
     plugin = plugin_with([(None, None)] * 3 + [({"1": "RUNNING"}, 0.1)], [300])
-    be_patient(plugin, seconds=0)
+    make_steady(plugin, seconds=0)
     with caplog.at_level(logging.WARNING):
         answer = asyncio.run(plugin.query_job_status("squeue", logging.getLogger()))
     assert answer == ({"1": "RUNNING"}, 0.1)
@@ -33,13 +33,34 @@ def test_questions_go_on_until_there_is_an_answer(caplog):
 
 def test_no_jobs_are_an_answer():
     plugin = plugin_with([({}, 0.1)], [300])
-    be_patient(plugin, seconds=3600)
+    make_steady(plugin, seconds=3600)
     assert asyncio.run(plugin.query_job_status("squeue", logging.getLogger())) == ({}, 0.1)
+
+
+def ask_all(plugin, number):
+    async def ask():
+        return [(await plugin.query_job_status("sacct", None))[0] for _ in range(number)]
+
+    return asyncio.run(ask())
+
+
+def test_a_cancelled_job_is_one_whoever_cancelled_it():
+    plugin = plugin_with([({"1": "CANCELLED by 1000", "2": "RUNNING"}, 0.1)], [300])
+    make_steady(plugin)
+    assert ask_all(plugin, 1) == [{"1": "CANCELLED", "2": "RUNNING"}]
+
+
+def test_a_preempted_job_is_waited_for_and_then_given_up():
+    states = ["PREEMPTED"] * 3 + ["PENDING"] + ["PREEMPTED"] * (LAST_LOOK + 2)
+    plugin = plugin_with([({"1": state}, 0.1) for state in states], [300])
+    make_steady(plugin)
+    said = [answer["1"] for answer in ask_all(plugin, len(states))]
+    assert said == [*states[:-2], "FAILED", "FAILED"]
 
 
 def test_the_last_known_age_stands():
     plugin = plugin_with([], [300, None, 200, None])
-    be_patient(plugin)
+    make_steady(plugin)
     assert [plugin.get_min_job_age() for _ in range(3)] == [300, 200, 200]
 
 

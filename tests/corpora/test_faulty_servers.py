@@ -395,7 +395,7 @@ def refusal(step, folder, address, fault):
 @pytest.mark.parametrize("fault", ["whole", "moved", "busy-once", "stalls-once"])
 def test_the_file_comes(tmp_path, address, name, fault):
     if slow_and_told_apart(name, fault):
-        return
+        pytest.skip("takes seconds, and the step with a checksum shows the same")
     if "hub" in name and fault == "busy-once":
         refusal(
             STEPS[name], tmp_path, address, fault
@@ -425,7 +425,7 @@ def test_a_second_run_goes_on(tmp_path, address, name):
 def test_anything_else_is_one_message_and_no_output(tmp_path, address, name, fault):
     step = STEPS[name]
     if slow_and_told_apart(name, fault):
-        return
+        pytest.skip("takes seconds, and the step with a checksum shows the same")
     if fault == "altered" and name == "fetch_model without a checksum":
         pytest.skip("bytes of weights changed under way are found by a checksum alone")
     message = refusal(step, tmp_path, address, fault)

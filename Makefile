@@ -35,7 +35,7 @@ help:
 	@echo "make test        run every test (those that need Slurm or real data say why they skip)"
 	@echo "make lint        check style, imports, workflow and generated files"
 	@echo "make format      rewrite Python and Snakemake files in the project's style"
-	@echo "make test-slurm  run only the tests that start a real Slurm on this machine"
+	@echo "make test-slurm  run all tests that start a real Slurm on this machine, with and without accounts"
 	@echo "make bench       race this project against its peers; minutes, prints tables"
 	@echo "make install     only prepare the environment in $(VENV)"
 	@sed -n 's/^#   /  /p' Makefile
@@ -50,7 +50,7 @@ test: $(DEV_ENV)
 	"$(BIN)python" -m pytest $(PYTEST_ARGS)
 
 test-slurm: $(DEV_ENV)
-	"$(BIN)python" -m pytest -m slurm $(PYTEST_ARGS)
+	HEARSAY_SLURM=all "$(BIN)python" -m pytest -m slurm $(PYTEST_ARGS)
 
 lint: $(DEV_ENV)
 	"$(BIN)ruff" check .

@@ -10,6 +10,19 @@ import pytest
 QUICK = ["--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "3"]
 
 
+def pytest_collection_modifyitems(items):
+    """Without HEARSAY_SLURM=all, the cluster with accounting runs what depends on accounts."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        if (
+            parameters is not None
+            and parameters.params.get("slurm") == "with accounting"
+            and item.get_closest_marker("accounts") is None
+            and os.environ.get("HEARSAY_SLURM") != "all"
+        ):
+            item.add_marker(pytest.mark.skip(reason="with accounting: make test-slurm runs it"))
+
+
 @pytest.fixture(scope="package", params=["without accounting", "with accounting"])
 def slurm(request, tmp_path_factory):
     """A running cluster, once without a database of ended jobs and once with slurmdbd."""

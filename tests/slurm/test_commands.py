@@ -50,6 +50,7 @@ def table_of(text, head):
     return rows[start:end]
 
 
+@pytest.mark.accounts
 def test_doctor_says_what_the_documentation_shows(slurm, origin):
     done = ask(origin, "doctor", "--no-network")
     assert "Traceback" not in done.stderr
@@ -107,6 +108,7 @@ def test_bad_input_is_one_line(slurm, origin, arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.accounts
 def test_usage_counts_every_job_of_the_run(slurm, through_slurm):
     folder, done = through_slurm
     chosen = ["--profile", "slurm", "--configfile", "config/demo.yaml"]
@@ -137,6 +139,7 @@ def test_usage_counts_every_job_of_the_run(slurm, through_slurm):
     assert table_of(told.stdout, "rule")[-1][:2] == ["all", str(len(rows))]
 
 
+@pytest.mark.accounts
 def test_both_backends_give_the_same_answers(slurm):
     pyslurm = pytest.importorskip("pyslurm", reason="pyslurm is not built for this Slurm")
     one, other, user = Commands(), Bindings(pyslurm), getpass.getuser()

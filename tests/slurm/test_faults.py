@@ -121,6 +121,7 @@ def assert_undisturbed(run, quiet):
     assert not list(run.folder.glob("results/**/.*partial*"))
 
 
+@pytest.mark.accounts
 def test_scancel(run, quiet):
     it = run()
     job = it.trained_a_while()

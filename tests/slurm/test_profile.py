@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slurm]
 TIMED = ("event_speed", "usage", "egru_figure")
 
 
+@pytest.mark.accounts
 def test_every_rule_ran_as_a_slurm_job(through_slurm):
     folder, done = through_slurm
     jobs = {

@@ -133,14 +133,17 @@ def weights_mb(model):
 
 
 def grown(value):
-    """A resource for the first attempt, and as much again for every further one.
+    """A resource for the first attempt, and as much again for the second and for all others.
 
     `value` is a number (MB of memory), a time such as "2h", or a function of the wildcards. Steps
-    that train do not grow in time, since they go on where the time limit cut them off.
+    that train do not grow in time, since they go on where the time limit cut them off; they may need
+    many attempts, which must not end with more memory than any node has.
     """
     if isinstance(value, str):
         value = int(value[:-1]) * {"m": 1, "h": 60}[value[-1]]
-    return lambda wildcards, attempt: attempt * (value(wildcards) if callable(value) else value)
+    return lambda wildcards, attempt: (
+        min(attempt, 3) * (value(wildcards) if callable(value) else value)
+    )
 
 
 def dataset_settings(dataset):

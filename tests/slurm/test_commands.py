@@ -33,7 +33,7 @@ def ask(folder, command, *arguments):
 
 def shown(name):
     """The block under a mark in the documentation."""
-    return re.search(rf"<!-- {name} -->\n```\n(.*?)\n```", DOCUMENT.read_text("utf-8"), re.S)[1]
+    return re.search(rf"<!-- {name} -->\n````\n(.*?)\n````", DOCUMENT.read_text("utf-8"), re.S)[1]
 
 
 def table_of(text, head):

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slurm]
 TARGET = "results/demo/models/long.safetensors"
 LONG = "models: {long: {digits: {layers: 2, epochs: 40}, series: digits}}\n"
 # Several times as long as the time limit of its test leaves it.
-LONGER = LONG.replace("40", "400")
+LONGER = LONG.replace("40", "250")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_scancel(run, quiet):
 
 def test_the_time_limit(run, quiet_longer):
     """Slurm sends SIGTERM before the limit, as the profile asks; the training saves itself."""
-    limit = ["train_digits:slurm_extra=--signal=TERM@30", "train_digits:runtime=1"]
+    limit = ["train_digits:slurm_extra=--signal=TERM@35", "train_digits:runtime=1"]
     it = run("--retries", "30", "--set-resources", *limit, config=LONGER)
     it.trained_a_while()
     assert it.finished(900) == 0, it.text

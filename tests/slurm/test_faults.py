@@ -226,6 +226,17 @@ def test_a_killed_snakemake(run, quiet, leftover):
         assert_undisturbed(it, quiet)
 
 
+def test_ctrl_c(run, quiet):
+    it = run()
+    it.trained_a_while()
+    it.process.send_signal(signal.SIGINT)
+    assert it.finished() != 0
+    wait_for(lambda: not said("squeue", "-h", "-o", "%A"))
+    it.start()
+    assert it.finished() == 0, it.text
+    assert_undisturbed(it, quiet)
+
+
 def test_two_snakemakes_at_once(run, quiet, origin, snakemake):
     it = run()
     it.trained_a_while()

@@ -67,7 +67,8 @@ class TokenPaths(nn.Module):
         frames : [B, T, C] that see little of the audio each.
         mask : [B, T] bool; what lies outside is not seen.
         """
-        hidden = self.norm(frames).transpose(1, 2)
+        # Weights are of 16 bits where the whole model is; what comes of them is float32.
+        hidden = self.norm(frames.to(self.norm.weight.dtype)).transpose(1, 2)
         for convolution in (self.first, self.second):
             hidden = functional.gelu(convolution(hidden.masked_fill(~mask[:, None], 0.0)))
         found = self.output(hidden.transpose(1, 2)).unflatten(2, (self.states, -1))
@@ -118,7 +119,7 @@ class TokenPaths(nn.Module):
             and what they take of α.
         """
         with torch.autocast(frames.device.type, enabled=False):
-            fit = self.fit(self.directions(frames.float(), mask), pieces, lengths, others)
+            fit = self.fit(self.directions(frames, mask), pieces, lengths, others)
             silence = silence_of(level, mask, self.silence)
             expected = torch.ones_like(pieces[..., 0]) if masses is None else masses
             places = expected_places(

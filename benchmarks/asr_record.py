@@ -151,8 +151,8 @@ def machine_line(runs: Trainings) -> str:
     seconds = sum(each["training_seconds"] for each in records)
     finished = sorted(each["finished"] for each in records)
     return (
-        f"{hardware['cpu']}, {hardware['cores']} cores, one thread a training, two trainings at "
-        f"once; {shown}; commit {', '.join(commits)}; {len(records)} trainings, "
+        f"{hardware['cpu']}, {hardware['cores']} cores, one thread a training; "
+        f"{shown}; commit {', '.join(commits)}; {len(records)} trainings, "
         f"{seconds / 60:.1f} minutes of training together, the first done at {finished[0]}, the "
         f"last at {finished[-1]}."
     )

@@ -127,9 +127,10 @@ ABOUT = {
     "digits": "Aligners learn from 320 strings of digits of four speakers (Free Spoken Digit "
     "Dataset, 8 kHz, joined with pauses) and their words, never from times. The speech encoder is "
     "a small one that learnt letters by CTC on the same strings; BERT is a small one that knows "
-    "strings of digits. Boundaries of strings are those of the single recordings, the quiet at "
-    "their edges included. The LibriVox clips' words are other words in another room than anything "
-    "that was learnt from.",
+    "strings of digits. `best` cuts tokens along paths of local frames, the others by α. "
+    "Boundaries of strings are those of the single recordings, the quiet at their edges included. "
+    "The LibriVox clips' words are other words in another room than anything that was learnt "
+    "from.",
     "demo": "Aligners of small encoders learn from 900 utterances of eSpeak NG, 6 epochs each, and "
     "their words, never from times. `paper-with-…`: the paper's recipe with one improvement; "
     "`best-without-…`: preset `best` without one.",

@@ -106,6 +106,55 @@ def test_the_energy_gate_gives_silence_no_weight(tokeniser):
     assert right[-1].item() == pytest.approx(0.12 + 7 * 0.06, abs=0.02)
 
 
+PATHS = {"edges": "constant", "path_weight": 1.0, "path_kernel": 3}
+
+
+def test_tokens_of_a_known_text_are_cut_along_paths_and_others_by_alpha(tokeniser):
+    model, batch = network(**PATHS).eval(), made(tokeniser)
+    aligner, lengths = model.aligner, batch.lengths - 2
+    with torch.no_grad():
+        known = model.align(batch)
+        unknown = aligner(batch.audio, batch.audio_lengths, target_lengths=lengths)
+    assert known.paths.there.all()
+    assert unknown.paths is None
+    torch.testing.assert_close(known.alpha, unknown.alpha)
+    torch.testing.assert_close(known.total, unknown.total)
+    # Paths leave silence out though nothing was learnt; a constant α does not.
+    left, right = (aligner.speech.seconds(x) for x in token_edges(known.scaled, 0.02))
+    assert (left[:, 0] - 0.12).abs().max() < 0.03
+    assert aligner.speech.seconds(token_edges(unknown.scaled, 0.02)[0])[:, 0].max() < 0.05
+    for row, count in enumerate(lengths.tolist()):
+        times = torch.stack([left[row, :count], right[row, :count]], 1).flatten()
+        assert (times.diff() >= 0).all()
+
+
+def test_where_there_is_no_path_alpha_cuts(tokeniser):
+    model, batch = network(**PATHS, path_states=40).eval(), made(tokeniser)
+    plain = network(edges="constant").eval()
+    with torch.no_grad():
+        known, expected = model.align(batch), plain.align(batch)
+        found = model.train()(batch)
+    assert not known.paths.there.any()
+    torch.testing.assert_close(known.scaled.sums, expected.scaled.sums)
+    assert found["paths"] == found["alpha"] == 0
+
+
+def test_alpha_learns_from_the_paths(tokeniser):
+    model, batch = (
+        network(**PATHS, masses="characters", quantity_weight=0.0).train(),
+        made(tokeniser),
+    )
+    optimizer = torch.optim.Adam(model.aligner.alpha.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        found = model(batch)
+        found["loss"].backward()
+        optimizer.step()
+        losses.append(found["alpha"].item())
+    assert losses[-1] < losses[0]
+
+
 def test_layers_that_there_are_not_are_refused():
     text = BertLayers(bert_model())
     with pytest.raises(ValueError, match="layer 5: this text encoder has layers 0 to 4"):
@@ -113,8 +162,11 @@ def test_layers_that_there_are_not_are_refused():
 
 
 @pytest.mark.parametrize("layer", [0, 2, 4])
-@pytest.mark.parametrize("edges", ["emitted", "constant", "learned"])
-def test_every_loss_reaches_the_speech_branch_and_none_bert(tokeniser, layer, edges):
+@pytest.mark.parametrize(
+    ("edges", "paths"),
+    [("emitted", 0.0), ("constant", 0.0), ("constant", 1.0), ("learned", 0.0), ("learned", 1.0)],
+)
+def test_every_loss_reaches_the_speech_branch_and_none_bert(tokeniser, layer, edges, paths):
     if edges == "learned" and layer == 4:
         with pytest.raises(InputError, match="no layer of the text encoder is left above"):
             network(layer=layer, edges=edges)
@@ -127,6 +179,7 @@ def test_every_loss_reaches_the_speech_branch_and_none_bert(tokeniser, layer, ed
         duration_weight=1.0,
         repeats="none",
         negatives="batch",
+        path_weight=paths,
     ).train()
     batch = made(tokeniser)
     before = model.text.digest()
@@ -149,7 +202,8 @@ def test_every_loss_reaches_the_speech_branch_and_none_bert(tokeniser, layer, ed
     assert model.text.digest() == before
     assert not model.text.training
     assert set(found) == {
-        *("loss", "alignment", "quantity", "subword", "frames", "durations", "wrong_lengths")
+        *("loss", "alignment", "quantity", "subword", "frames", "durations", "wrong_lengths"),
+        *(("paths", "alpha") if paths else ()),
     }
 
 
@@ -176,8 +230,9 @@ def test_the_subword_loss_alone_trains_through_the_frozen_upper_layers(tokeniser
     torch.testing.assert_close(loss.detach(), expected)
 
 
-def test_losses_of_a_batch_are_the_means_of_its_utterances(tokeniser):
-    keys = {"frame_weight": 0.0, "subword_weight": 0.0, "duration_weight": 0.3}
+@pytest.mark.parametrize("paths", [{}, PATHS])
+def test_losses_of_a_batch_are_the_means_of_its_utterances(tokeniser, paths):
+    keys = {"frame_weight": 0.0, "subword_weight": 0.0, "duration_weight": 0.3} | paths
     model, batch = network(**keys).eval(), made(tokeniser)
     with torch.no_grad():
         whole = model(batch)
@@ -197,8 +252,9 @@ def test_losses_of_a_batch_are_the_means_of_its_utterances(tokeniser):
         torch.testing.assert_close(mean, value, atol=1e-5, rtol=1e-4)
 
 
-def test_bfloat16_autocast_cuts_the_same_tokens(tokeniser):
-    model, batch = network(layer=2, frame_weight=1.0).eval(), made(tokeniser)
+@pytest.mark.parametrize("paths", [{}, PATHS])
+def test_bfloat16_autocast_cuts_the_same_tokens(tokeniser, paths):
+    model, batch = network(layer=2, frame_weight=1.0, **paths).eval(), made(tokeniser)
     with torch.no_grad():
         plain = model.align(batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -207,9 +263,10 @@ def test_bfloat16_autocast_cuts_the_same_tokens(tokeniser):
     assert aligned.vectors.dtype == torch.float32
     assert aligned.scaled.sums.dtype == torch.float64
     assert all(value.isfinite() for value in found.values())
-    assert torch.equal(aligned.scaled.sums.amax(1), batch.lengths.double())
+    tokens = batch.lengths - (2 if paths else 0)
+    assert torch.equal(aligned.scaled.sums.amax(1), tokens.double())
     held = shares(aligned.scaled).sum(2)
-    there = torch.arange(held.shape[1]) < batch.lengths[:, None]
+    there = torch.arange(held.shape[1]) < tokens[:, None]
     torch.testing.assert_close(held, there.double())
 
 

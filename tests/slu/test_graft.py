@@ -44,6 +44,24 @@ def test_with_true_states_the_graft_is_bert_bit_for_bit(rows, attention, kind):
     assert torch.equal(states[1], found.hidden_states[0])
 
 
+def test_embeddings_of_pieces_know_no_place():
+    text = BertLayers(bert_model())
+    ids = torch.tensor([[2, 9, 9, 3], [9, 5, 2, 3]])
+    found = text.pieces(ids)
+    assert torch.equal(found[0, 1], found[0, 2])
+    assert torch.equal(found[0, 1], found[1, 0])
+    assert not found.requires_grad
+    # With their places they are state 0.
+    embeddings = text.base.embeddings
+    whole = (
+        found
+        + embeddings.position_embeddings.weight[:4]
+        + embeddings.token_type_embeddings.weight[0]
+    )
+    (state,) = text.states(ids, torch.ones_like(ids, dtype=torch.bool), [0])
+    torch.testing.assert_close(embeddings.LayerNorm(whole), state)
+
+
 def test_padding_does_not_reach_the_upper_layers():
     """A raw 0/1 mask, added to scores, would mask nothing."""
     text = BertLayers(bert_model())

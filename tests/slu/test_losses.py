@@ -11,6 +11,7 @@ from torch.nn import functional
 from hearsay.slu.firing import scale, shares, token_edges
 from hearsay.slu.losses import (
     IGNORED,
+    alpha_loss,
     cosine_loss,
     duration_loss,
     frame_loss,
@@ -48,6 +49,28 @@ def test_info_nce_is_two_diagonal_cross_entropies(seed, temperature):
     found = info_nce(speech, text, lengths, temperature)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(info_nce(text, speech, lengths, temperature), found)
+
+
+def test_alpha_is_taught_to_be_the_mean_of_what_is_taught():
+    alpha = torch.full((2, 40), 0.5, requires_grad=True)
+    mask = torch.arange(40) < torch.tensor([[40], [30]])
+    taught = torch.zeros(2, 40)
+    taught[:, ::5] = 2.0  # cut to 1
+    both, first = torch.tensor([True, True]), torch.tensor([True, False])
+    loss = alpha_loss(alpha, taught, mask, both)
+    assert loss.item() == pytest.approx(math.log(2))
+    loss.backward()
+    assert not alpha.grad[1, 30:].any()
+    assert alpha.grad.gt(0).sum() == 56
+    means = {
+        value: alpha_loss(torch.full((2, 40), value), taught, mask, both).item()
+        for value in (0.1, 0.15, 0.2, 0.25, 0.3)
+    }
+    assert min(means, key=means.get) == 0.2
+    taught[1] = 0.7
+    torch.testing.assert_close(alpha_loss(alpha, taught, mask, first), loss)
+    assert alpha_loss(alpha, taught, mask, ~both).item() == 0
+    assert alpha_loss(torch.zeros(2, 40), taught, mask, both).isfinite()
 
 
 def test_negatives_of_the_whole_batch():

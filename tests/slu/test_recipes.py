@@ -18,7 +18,7 @@ def test_the_papers_recipe():
     assert (paper.epochs, recipe_of("paper-alignment").epochs) == (26, 19)
     assert (recipe_of("paper-alignment").layer, recipe_of("paper-cosine").loss) == (12, "cosine")
     assert recipe_of("paper-alignment").subword_weight == 0
-    off = ("extra_layers", "frame_weight", "duration_weight", "energy_gate")
+    off = ("extra_layers", "path_weight", "frame_weight", "duration_weight", "energy_gate")
     assert not any(getattr(paper, key) for key in off)
 
 
@@ -35,11 +35,21 @@ def test_every_improvement_is_a_row():
     assert all(row != best for row in rows.values())
 
 
+def test_without_one_of_two_that_need_the_same_key_it_stays():
+    rows = ablations()
+    gate, paths = rows["without energy gate"], rows["without paths"]
+    assert (gate.energy_gate, gate.path_weight, gate.edges) == (None, 1.0, "constant")
+    assert (paths.energy_gate, paths.path_weight, paths.edges) == (30.0, 0.0, "constant")
+    assert gate.trim == paths.trim == recipe_of("best").trim
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
         ({"energy_gate": 30.0}, "set edges to 'constant' or 'learned'"),
         ({"edges": "learned", "subword_weight": 0.0}, "only the sub-word loss would train them"),
+        ({"path_weight": 1.0}, "paths give to no token; set edges to 'constant' or 'learned'"),
+        ({"path_kernel": 2}, "path_kernel = 2: give an odd number"),
         ({"alpha_kernel": 4}, "alpha_kernel = 4: give an odd number"),
         ({"batch_size": 10, "micro_batch": 4}, "no multiple of micro_batch"),
         ({"extra_layers": "3 12"}, "names layer 12 again"),

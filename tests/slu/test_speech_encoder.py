@@ -33,6 +33,25 @@ def test_alone_it_is_the_encoder_as_transformers_has_it():
         assert torch.equal(frames, model(audio, torch.ones(1, 9_000).long()).last_hidden_state)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_local_frames_are_the_convolutions_and_see_no_more_than_their_field(kind):
+    encoder = SpeechEncoder(speech_model(kind), normalise=False).eval()
+    audio, lengths = torch.randn(1, 9_000), torch.tensor([9_000])
+    with torch.no_grad():
+        frames, mask, local = encoder.with_local(audio, lengths)
+        assert torch.equal(frames, encoder(audio, lengths)[0])
+        expected = encoder.model.feature_extractor(audio).transpose(1, 2)
+        torch.testing.assert_close(local, expected)
+        assert local.shape == (1, mask.shape[1], encoder.local_width)
+        place = 10 * encoder.hop
+        audio[0, place] += 5.0
+        others = encoder.with_local(audio, lengths)
+    changed = (others[2] - local).abs().amax((0, 2)).nonzero()[:, 0] * encoder.hop
+    assert ((changed <= place) & (place < changed + encoder.field)).all()
+    moved = (others[0] - frames).abs().amax((0, 2)) > 0
+    assert moved.sum() > len(changed)  # what the transformer's frames do not keep to
+
+
 def test_audio_is_normalised_as_by_the_feature_extractor():
     from transformers import Wav2Vec2FeatureExtractor
 

@@ -13,7 +13,16 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import SILENCE, bert_model, sentences, sung, training_options, write_models, write_part
+from tiny import (
+    SILENCE,
+    TINY,
+    bert_model,
+    sentences,
+    sung,
+    training_options,
+    write_models,
+    write_part,
+)
 
 import hearsay
 from hearsay.corpora.manifest import read_manifest
@@ -21,11 +30,12 @@ from hearsay.corpora.word_times import read_word_times
 from hearsay.errors import InputError
 from hearsay.settings.slu import AlignerRecipe
 from hearsay.slu import align_words, train_aligner
-from hearsay.slu.aligner_files import load_aligner
+from hearsay.slu.aligner_files import aligner_of, load_aligner
 from hearsay.slu.batches import EpochBatches, SpeechTexts, WordPieces, padded, word_pieces
 from hearsay.slu.bert_layers import load_bert, load_tokeniser
+from hearsay.slu.objective import AlignmentLoss
 from hearsay.slu.speech_encoder import load_speech_encoder
-from hearsay.slu.train_aligner import schedule_of
+from hearsay.slu.train_aligner import schedule_of, weight_groups
 
 
 @pytest.fixture
@@ -109,6 +119,7 @@ def stop_after(monkeypatch, pieces):
 def test_killed_in_the_middle_it_ends_with_the_same_bits(speech, tmp_path, number, monkeypatch):
     keys = {"spec_augment": True, "layerdrop": 0.2, "edges": "constant", "energy_gate": 30.0}
     keys |= {"frame_weight": 0.5, "duration_weight": 0.1, "extra_layers": "0", "buckets": 2}
+    keys |= {"path_weight": 1.0}
     whole = training_options(tmp_path / "whole", *speech, **keys)
     train_aligner.main(**whole)
     killed = training_options(tmp_path / "killed", *speech, **keys)
@@ -129,6 +140,25 @@ def test_killed_in_the_middle_it_ends_with_the_same_bits(speech, tmp_path, numbe
     assert not killed["weights"].exists()
     train_aligner.main(**killed)
     assert same(whole, killed)
+
+
+@pytest.mark.parametrize("paths", [0.0, 1.0])
+def test_paths_have_a_rate_of_their_own_and_every_weight_one(speech, paths):
+    recipe = AlignerRecipe(
+        **TINY | {"edges": "constant", "path_weight": paths, "path_rate": 4.0, "learning_rate": 0.1}
+    ).model_dump()
+    bert = load_bert(speech[0][1])
+    encoder = load_speech_encoder(speech[0][0], frozen="convolutions")
+    network = AlignmentLoss(aligner_of(recipe, encoder, bert), bert, recipe)
+    groups = weight_groups(network, recipe)
+    assert [group["lr"] for group in groups] == [0.1, 0.4][: 1 + bool(paths)]
+    given = [weight for group in groups for weight in group["params"]]
+    assert len(given) == len({id(weight) for weight in given})
+    assert {id(w) for w in given} == {id(w) for w in network.parameters() if w.requires_grad}
+    if paths:
+        assert {id(w) for w in groups[1]["params"]} == {
+            id(w) for w in network.aligner.paths.parameters()
+        }
 
 
 def test_the_rate_rises_in_a_line_and_falls_in_one():
@@ -166,6 +196,7 @@ def test_words_are_in_order_within_the_audio_and_do_not_depend_on_the_batch(
     keys = {}
     if preset == "best":
         keys = {"edges": "constant", "energy_gate": 30.0, "masses": "characters", "trim": 0.02}
+        keys |= {"path_weight": 1.0}
     options = training_options(tmp_path / "run", models, train, epochs=1, **keys)
     train_aligner.main(**options)
     found = align(options, models, dev, tmp_path)

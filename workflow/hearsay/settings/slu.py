@@ -72,6 +72,44 @@ class AlignerRecipe(Closed):
     durations: Literal["equal", "characters"] = Field(
         "characters", description="how long tokens are expected to be, in proportion"
     )
+    path_weight: float = Field(
+        0.0,
+        ge=0,
+        description="of the loss of all monotonic paths of frames through the text's tokens, by "
+        "which frames learn from a flat start where these are; where the text is known, tokens are "
+        "then cut along the paths, and no longer by α. 0: there are none",
+    )
+    path_states: int = Field(
+        3, ge=1, description="of a token on a path: its beginning, its middle, its end"
+    )
+    path_kernel: int = Field(
+        5,
+        ge=1,
+        description="frames of the speech encoder's convolutions that either of the two "
+        "convolutions below the paths sees; an odd number",
+    )
+    path_silence: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="share of the way from the level of an utterance's quietest frames to that of "
+        "its loudest, in dB, at which paths pass from silence to tokens",
+    )
+    path_deviation: float = Field(
+        0.35,
+        gt=0,
+        description="how far a token may be from where `masses` expect it among the sounds, in "
+        "tokens: the standard deviation of a Gaussian",
+    )
+    path_rate: float = Field(
+        3.0, gt=0, description="times the learning rate for the paths, which start from nothing"
+    )
+    alpha_weight: float = Field(
+        1.0,
+        ge=0,
+        description="of the loss by which α learns from the paths, where there are any, for speech "
+        "whose text is not known",
+    )
     alpha_kernel: int = Field(
         3, ge=1, description="frames that the α network's convolution sees; an odd number"
     )

@@ -1,8 +1,8 @@
 """The aligner: speech becomes one vector a word piece, in the space of one of BERT's layers."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from hearsay.slu.cif import cif
 from hearsay.slu.firing import Scaled, scale
 from hearsay.slu.losses import there_of
 from hearsay.slu.speech_encoder import SpeechEncoder
+from hearsay.slu.token_paths import Paths, TokenPaths
 
 Edges = Literal["emitted", "constant", "learned"]
 GATE_WIDTH = 3.0  # dB in which the energy gate opens
@@ -26,7 +27,8 @@ class Aligned(NamedTuple):
     mask: Tensor  # [B, T] bool, frames of each utterance
     alpha: Tensor  # [B, T] unscaled, 0 in padding
     total: Tensor  # [B] Σα, float32
-    scaled: Scaled  # the sums of α that tokens were cut from
+    scaled: Scaled  # the sums of α that tokens were cut from; of the paths' where there are any
+    paths: Paths | None  # of a known text's tokens
 
 
 class AlphaNetwork(nn.Module):
@@ -69,6 +71,7 @@ class Aligner(nn.Module):
     alpha_kernel : frames that the α network sees.
     rate : tokens a frame to start from.
     energy_gate : dB below the loudest frame at which α is halved; None: no gate.
+    paths : options of `TokenPaths`, by which tokens of a known text are cut; None: by α alone.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Aligner(nn.Module):
         alpha_kernel: int = 3,
         rate: float = 0.066,
         energy_gate: float | None = None,
+        paths: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         wrong = [number for number in (layer, *extra_layers) if not 0 <= number <= text.depth]
@@ -96,6 +100,9 @@ class Aligner(nn.Module):
                 for number in (layer, *extra_layers)
             }
         )
+        self.paths = None
+        if paths is not None:
+            self.paths = TokenPaths(speech.local_width, speech.width, text.width, **paths)
         around = torch.zeros(2, text.width)
         if edges == "learned":
             self.around = nn.Parameter(around)
@@ -114,6 +121,8 @@ class Aligner(nn.Module):
         *,
         target_lengths: Tensor | None = None,
         masses: Tensor | None = None,
+        pieces: Tensor | None = None,
+        others: Tensor | None = None,
     ) -> Aligned:
         """Cut utterances into tokens.
 
@@ -124,17 +133,25 @@ class Aligner(nn.Module):
         target_lengths : [B] tokens of each, `extra_tokens` included, where the text is known; else
             their number comes from α.
         masses : [B, N] of tokens, as of `cif`.
+        pieces, others : [B, N, H] embeddings of the tokens, and [V, H] of those among which frames
+            are to find theirs (`TokenPaths.fit`). With these and the lengths an aligner that has
+            paths cuts tokens along them.
         """
-        frames, mask = self.speech(audio, audio_lengths)
+        frames, mask, local = self.speech.with_local(audio, audio_lengths)
         alpha = self.alpha(frames, mask)
+        level = self.speech.decibels(audio, mask)
         if self.energy_gate is not None:
-            level = self.speech.decibels(audio, mask)
             gate = torch.sigmoid((level + self.energy_gate) / GATE_WIDTH)
             alpha = alpha * gate.masked_fill(~mask, 0.0)
-        fired = cif(frames, alpha, target_lengths=target_lengths, mask=mask, masses=masses)
-        scaled = scale(alpha, target_lengths=fired.lengths, mask=mask, masses=masses)
+        cut, paths = alpha, None
+        if self.paths is not None and pieces is not None and target_lengths is not None:
+            known = {"masses": masses, "others": others}
+            paths = self.paths(local, mask, level, pieces, target_lengths, **known)
+            cut = torch.where(paths.there[:, None], paths.alpha, alpha)
+        fired = cif(frames, cut, target_lengths=target_lengths, mask=mask, masses=masses)
+        scaled = scale(cut, target_lengths=fired.lengths, mask=mask, masses=masses)
         total = alpha.double().sum(1).float()
-        return Aligned(fired.vectors, fired.lengths, frames, mask, alpha, total, scaled)
+        return Aligned(fired.vectors, fired.lengths, frames, mask, alpha, total, scaled, paths)
 
     def project(self, vectors: Tensor, layer: int | None = None) -> Tensor:
         """[..., D] to states [..., H] of a layer; by default the one to graft at."""

@@ -32,7 +32,16 @@ def aligner_of(
     InputError
         for a layer that the text encoder does not have, and learned edges with no layer above them.
     """
-    extra = extra_layers(AlignerRecipe(**recipe))
+    whole = AlignerRecipe(**recipe)  # of an older aligner keys may be missing
+    extra, paths = extra_layers(whole), None
+    if whole.path_weight:
+        paths = {
+            "states": whole.path_states,
+            "kernel": whole.path_kernel,
+            "silence": whole.path_silence,
+            "deviation": whole.path_deviation,
+            "temperature": whole.temperature,
+        }
     for layer in (recipe["layer"], *extra):
         if layer > text.depth:
             raise InputError(f"layer {layer}: the text encoder has layers 0 to {text.depth}")
@@ -50,6 +59,7 @@ def aligner_of(
         alpha_kernel=recipe["alpha_kernel"],
         energy_gate=recipe["energy_gate"],
         rate=rate,
+        paths=paths,
     )
 
 

@@ -79,6 +79,10 @@ class BertLayers(nn.Module):
             found[number] = state
         return [found[number] for number in layers]
 
+    def pieces(self, ids: Tensor) -> Tensor:
+        """Embeddings [..., H] of word pieces [...], without their places."""
+        return self.base.embeddings.word_embeddings(ids)
+
     def upper(self, states: Tensor, mask: Tensor, layer: int) -> Tensor:
         """The last layer's states [B, N, H], going on from those of `layer`.
 

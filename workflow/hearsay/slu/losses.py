@@ -159,6 +159,28 @@ def duration_loss(left: Tensor, right: Tensor, masses: Tensor, lengths: Tensor) 
     return _mean(((durations + 1.0) / (expected + 1.0)).log().square(), there).float()
 
 
+def alpha_loss(alpha: Tensor, taught: Tensor, mask: Tensor, known: Tensor) -> Tensor:
+    """How far α is from weights that are known to cut tokens well; not in the paper.
+
+    Parameters
+    ----------
+    alpha, taught : [B, T] from 0 to 1; what is taught is cut to 1, as α cannot be more.
+    mask : [B, T] bool, frames of each utterance.
+    known : [B] bool, utterances that have weights to learn from.
+
+    Returns
+    -------
+    Scalar: mean over these utterances of their mean cross-entropy a frame, in nats. It is smallest
+    where α is, for each frame, the mean of what is taught of frames like it.
+    """
+    taught = taught.detach().float().clamp(0.0, 1.0)
+    # A gate can make α 0, whose logarithm is none.
+    alpha = alpha.float().clamp(1e-6, 1 - 1e-6)
+    entropy = -(taught * alpha.log() + (1 - taught) * (1 - alpha).log())
+    sums = entropy.masked_fill(~mask, 0.0).sum(1) / mask.sum(1).clamp_min(1)
+    return sums.masked_fill(~known, 0.0).sum() / known.sum().clamp_min(1)
+
+
 def there_of(lengths: Tensor, size: int) -> Tensor:
     """[B, size] bool: True for the first `lengths` of each row."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]

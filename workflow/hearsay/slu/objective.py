@@ -12,6 +12,7 @@ from hearsay.slu.bert_layers import BertLayers
 from hearsay.slu.firing import shares, token_edges
 from hearsay.slu.losses import (
     IGNORED,
+    alpha_loss,
     cosine_loss,
     duration_loss,
     frame_loss,
@@ -61,12 +62,19 @@ class AlignmentLoss(nn.Module):
 
     def align(self, batch: SpeechTextBatch) -> Aligned:
         """Cut the batch's speech into its transcripts' tokens."""
-        tokens = self.tokens(batch)
+        tokens, pieces, others = self.tokens(batch), None, None
+        if self.aligner.paths is not None:
+            pieces = self.text.pieces(tokens.ids)
+            if self.training:
+                there = there_of(tokens.lengths, tokens.ids.shape[1])
+                others = self.text.pieces(tokens.ids[there].unique())
         return self.aligner(
             batch.audio,
             batch.audio_lengths,
             target_lengths=tokens.lengths,
             masses=tokens.characters if self.recipe["masses"] == "characters" else None,
+            pieces=pieces,
+            others=others,
         )
 
     def forward(self, batch: SpeechTextBatch) -> dict[str, Tensor]:
@@ -103,6 +111,12 @@ class AlignmentLoss(nn.Module):
             edges = token_edges(aligned.scaled)
             found["durations"] = duration_loss(*edges, expected, tokens.lengths)
             loss = loss + recipe["duration_weight"] * found["durations"]
+        if aligned.paths is not None:
+            found["paths"] = aligned.paths.loss.mean()
+            loss = loss + recipe["path_weight"] * found["paths"]
+            known = aligned.paths.alpha, aligned.mask, aligned.paths.there
+            found["alpha"] = alpha_loss(aligned.alpha, *known)
+            loss = loss + recipe["alpha_weight"] * found["alpha"]
         wrong = (aligned.total.detach() + 0.5).floor() != tokens.lengths
         measured = {name: value.detach() for name, value in found.items()}
         return {"loss": loss, **measured, "wrong_lengths": wrong.float().mean()}

@@ -24,6 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "frame_weight": 1.0,
         "extra_layers": "0",
         "trim": 0.02,
+        "path_weight": 1.0,
     },
 }
 
@@ -34,6 +35,7 @@ IMPROVEMENTS: dict[str, dict[str, Any]] = {
     "frames find their token": {"frame_weight": 1.0},
     "durations by characters": {"duration_weight": 0.1, "durations": "characters"},
     "masses by characters": {"masses": "characters"},
+    "paths": {"path_weight": 1.0, "edges": "constant", "trim": 0.02},
     "energy gate": {"edges": "constant", "energy_gate": 30.0, "trim": 0.02},
 }
 
@@ -54,16 +56,22 @@ def recipe_of(preset: str, **changes: Any) -> AlignerRecipe:
 def ablations(preset: str = "best") -> dict[str, AlignerRecipe]:
     """Recipes by the name of a row: the preset without each of its improvements in turn.
 
-    Of an improvement all keys go back to the paper's values.
+    Of an improvement all keys go back to the paper's values but those that another one needs, too.
     """
     whole, plain = PRESETS[preset], AlignerRecipe().model_dump()
     found = {}
     for name, keys in IMPROVEMENTS.items():
-        if all(whole.get(key, plain[key]) == value for key, value in keys.items()):
-            found[f"without {name}"] = checked(
-                AlignerRecipe(**whole | {key: plain[key] for key in keys})
-            )
+        if _holds(whole, keys):
+            others = [each for other, each in IMPROVEMENTS.items() if other != name]
+            needed = {key for each in others if _holds(whole, each) for key in each}
+            back = {key: plain[key] for key in keys if key not in needed}
+            found[f"without {name}"] = checked(AlignerRecipe(**whole | back))
     return found
+
+
+def _holds(preset: dict[str, Any], keys: dict[str, Any]) -> bool:
+    plain = AlignerRecipe().model_dump()
+    return all(preset.get(key, plain[key]) == value for key, value in keys.items())
 
 
 def additions(preset: str = "paper-alignment") -> dict[str, AlignerRecipe]:
@@ -87,6 +95,11 @@ def checked(recipe: AlignerRecipe) -> AlignerRecipe:
             "energy_gate and edges = 'emitted': [CLS] and [SEP] take up silence, to which the gate "
             "gives no weight; set edges to 'constant' or 'learned'"
         )
+    if recipe.path_weight and recipe.edges == "emitted":
+        raise InputError(
+            "path_weight and edges = 'emitted': [CLS] and [SEP] take up silence, which paths give "
+            "to no token; set edges to 'constant' or 'learned'"
+        )
     if recipe.edges == "learned" and not recipe.subword_weight:
         raise InputError(
             "edges = 'learned' and subword_weight = 0: only the sub-word loss would train them; "
@@ -94,6 +107,8 @@ def checked(recipe: AlignerRecipe) -> AlignerRecipe:
         )
     if recipe.alpha_kernel % 2 == 0:
         raise InputError(f"alpha_kernel = {recipe.alpha_kernel}: give an odd number")
+    if recipe.path_kernel % 2 == 0:
+        raise InputError(f"path_kernel = {recipe.path_kernel}: give an odd number")
     if recipe.batch_size % recipe.micro_batch and recipe.batch_size > recipe.micro_batch:
         raise InputError(
             f"batch_size = {recipe.batch_size} is no multiple of micro_batch = {recipe.micro_batch}"

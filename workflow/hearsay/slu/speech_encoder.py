@@ -32,6 +32,7 @@ class SpeechEncoder(nn.Module):
     Attributes
     ----------
     width : D of the frames.
+    local_width : C of the convolutions' frames, below the transformer.
     hop, field : samples from a frame to the next, and that a frame sees.
 
     data2vec-audio's five position convolutions let an utterance's end see how far it is padded
@@ -52,6 +53,7 @@ class SpeechEncoder(nn.Module):
             )
         self.model, self.normalise = model, normalise
         self.width: int = getattr(config, "output_hidden_size", None) or config.hidden_size
+        self.local_width: int = config.conv_dim[-1]
         self.hop: int = math.prod(config.conv_stride)
         self.field = 1
         for kernel, stride in zip(
@@ -60,6 +62,8 @@ class SpeechEncoder(nn.Module):
             self.field = (self.field - 1) * stride + kernel
         self.freeze(frozen)
         self._mask: Tensor | None = None
+        self._local: Tensor | None = None
+        model.feature_extractor.register_forward_hook(self._keep_local)
         positions = getattr(getattr(model, "encoder", None), "pos_conv_embed", None)
         for layer in getattr(positions, "layers", []):
             layer.register_forward_hook(self._without_padding)
@@ -78,6 +82,10 @@ class SpeechEncoder(nn.Module):
     def _without_padding(self, layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         """After a position convolution, [B, D, T]."""
         return output if self._mask is None else output * self._mask[:, None].to(output.dtype)
+
+    def _keep_local(self, layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        """After the convolutions, [B, C, T]."""
+        self._local = output.transpose(1, 2)
 
     def train(self, mode: bool = True) -> "SpeechEncoder":
         """As of every module; frozen as a whole it stays in evaluation mode."""
@@ -112,6 +120,11 @@ class SpeechEncoder(nn.Module):
         ValueError
             for an utterance too short for a frame.
         """
+        hidden, mask, _ = self.with_local(audio, lengths)
+        return hidden, mask
+
+    def with_local(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, and the convolutions' frames [B, T, C], which see `field` samples each."""
         frames = self.frames_of(lengths)
         if not (frames > 0).all():
             raise ValueError(f"utterances of fewer than {self.field} samples: {lengths.tolist()}")
@@ -128,9 +141,10 @@ class SpeechEncoder(nn.Module):
         try:
             with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "everything"):
                 hidden = self.model(audio, attention_mask=there.long()).last_hidden_state
+            local = self._local
         finally:
-            self._mask = None
-        return hidden, mask
+            self._mask = self._local = None
+        return hidden, mask, local
 
     def decibels(self, audio: Tensor, mask: Tensor) -> Tensor:
         """Level of each frame below the loudest of its utterance, [B, T] in dB, at most 0."""

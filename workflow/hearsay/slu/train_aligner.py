@@ -72,6 +72,16 @@ def schedule_of(
     return linear_schedule(optimizer, warmup=recipe["warmup_steps"], steps=steps)
 
 
+def weight_groups(network: AlignmentLoss, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is trained, at which peak rate: the paths of a known text have their own."""
+    paths = list(network.aligner.paths.parameters()) if network.aligner.paths is not None else []
+    own = {id(weight) for weight in paths}
+    rest = [w for w in network.parameters() if w.requires_grad and id(w) not in own]
+    rate = recipe["learning_rate"]
+    groups = [{"params": rest, "lr": rate}]
+    return [*groups, {"params": paths, "lr": rate * recipe["path_rate"]}] if paths else groups
+
+
 def set_edges(aligner: Aligner, text: BertLayers, texts: Sequence[WordPieces]) -> None:
     """Make constant or learned edges the mean of BERT's states of [CLS] and [SEP]."""
     if aligner.edges == "emitted":
@@ -154,7 +164,7 @@ def main(
         )
         steps = batches.steps_per_epoch * recipe["epochs"]
         optimizer = torch.optim.AdamW(
-            [weight for weight in network.parameters() if weight.requires_grad],
+            weight_groups(network, recipe),
             lr=recipe["learning_rate"],
             weight_decay=recipe["weight_decay"],
         )

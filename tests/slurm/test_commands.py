@@ -108,7 +108,6 @@ def test_bad_input_is_one_line(slurm, origin, arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.accounts
 def test_usage_counts_every_job_of_the_run(slurm, through_slurm):
     folder, done = through_slurm
     chosen = ["--profile", "slurm", "--configfile", "config/demo.yaml"]

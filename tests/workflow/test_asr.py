@@ -77,10 +77,12 @@ def test_tables_and_figures_are_filled(demo: Path) -> None:
     table6 = (results / "tables/asr_table6.csv").read_text(encoding="utf-8")
     for published in ("18.65", "14.96", "32.2"):
         assert published in table6
+    shown = pd.read_csv(results / "tables/asr_table6.csv")
+    measured = shown.filter(regex="^wer").select_dtypes("number").to_numpy().ravel()
     for language in LANGUAGES:
         for run in ("scratch", "transfer"):
             value = 100 * rates(demo, language)[run, f"wer demo-{language}/dev"]
-            assert f"{value:.4f}"[:6] in table6
+            assert any(cell == pytest.approx(value) for cell in measured)
     table3 = (results / "tables/asr_table3.csv").read_text(encoding="utf-8")
     assert "accents-mixed" in table3
     for number in (2, 3):

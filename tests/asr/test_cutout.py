@@ -24,7 +24,7 @@ def test_any_clip_can_be_masked(frames, masks, time, freq, share):
     assert ((masked == 0) | (masked == 1)).all()
     for k, n in enumerate(length.tolist()):
         assert not cut[k, :, n:].any()
-        assert cut[k].any(0).sum() <= masks * min(time, int(n * share))
+        assert cut[k].any(0).sum() <= masks * min(time, int(torch.tensor(n) * share))
         assert cut[k].any(1).sum() <= masks * min(freq, 64)
 
 

@@ -170,9 +170,11 @@ def test_one_pass_is_two_that_carry_the_state(variant, backend, batch, hidden, o
     whole, end = model(x, state)
     first, between = model(x[:70], state)
     second, last = model(x[70:], between)
-    assert torch.equal(whole, torch.cat([first, second]))
-    assert torch.equal(end.c, last.c)
-    assert torch.equal(end.y, last.y)
+    # Products of more rows may be summed in another order, by the processor at hand.
+    torch.testing.assert_close(whole, torch.cat([first, second]))
+    torch.testing.assert_close(end.c, last.c)
+    torch.testing.assert_close(end.y, last.y)
+    assert torch.equal(whole != 0, torch.cat([first, second]) != 0)
     assert 0.05 < (whole != 0).double().mean() < 0.95
 
 

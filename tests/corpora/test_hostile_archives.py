@@ -225,7 +225,7 @@ def test_it_is_refused_or_read_without_harm(tmp_path, archives, name, reader, mo
     path = folder / (f"a{ending}" if "weights" in reader else f"a{'.zip' if is_zip else '.tar.gz'}")
     path.write_bytes(archives(name))
     try:
-        with guarded(tmp_path, seconds=60, memory=1 << 30):
+        with guarded(tmp_path, seconds=240, memory=1 << 30):
             content = READERS[reader](path)
         message = str(path)
     except InputError as error:

@@ -23,6 +23,7 @@ EMPTY = "–"
 Kind = Literal["text", "number", "difference", "count", "probability", "run"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")  # how a cell begins that a spreadsheet computes
+_INTERVAL = re.compile(r"[-+−]?[\d.]+( to |–)[-+−]?[\d.]+ ?%?")  # only numbers
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _no_formula(cell: Any) -> Any:
         return cell
     # The writer would not quote a lone \r, at which readers begin another row.
     cell = cell.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _INTERVAL.fullmatch(cell) else cell
 
 
 def as_markdown(table: Table) -> str:

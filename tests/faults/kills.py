@@ -14,7 +14,8 @@ from forks import Child, Forks, whole_process
 from miniatures import Miniature
 
 # Facts of a run record that differ between equal runs.
-TIMES = {"wall_seconds", "finished", "training_seconds", "tokens_per_second"}
+# And the commit, which says -dirty of a checkout that somebody edits meanwhile.
+TIMES = {"wall_seconds", "finished", "training_seconds", "tokens_per_second", "commit"}
 # Changes of a folder, as fork_server.py notes them, at or after which a run is killed.
 PATTERNS = {
     "checkpoint event": r"checkpoint\.(pt|partial|previous)",

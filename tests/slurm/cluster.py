@@ -234,15 +234,14 @@ class Cluster:
             subprocess.run(["sacctmgr", "-i", "add", *what], check=False, capture_output=True)
 
     def _wait(self, condition: Callable[[], object], what: str, seconds: float = 90) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                logs = "\n".join(
-                    f"{log}:\n{log.read_text(errors='replace')[-2000:]}"
-                    for log in sorted(self.state.rglob("*.log"))
-                )
-                raise RuntimeError(f"not within {seconds} s: {what}\n{logs}")
-            time.sleep(0.2)
+        try:
+            wait_for(condition, seconds)
+        except AssertionError:
+            logs = "\n".join(
+                f"{log}:\n{log.read_text(errors='replace')[-2000:]}"
+                for log in sorted(self.state.rglob("*.log"))
+            )
+            raise RuntimeError(f"not within {seconds} s: {what}\n{logs}") from None
 
 
 @contextlib.contextmanager

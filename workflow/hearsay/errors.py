@@ -20,6 +20,11 @@ class InputError(Exception):
         super().__init__("\n  ".join(map(_line, (message, *more))))
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error of a library says, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def _line(message: object) -> str:
     text = str(message)
     if len(text) > _LONGEST:  # what is wrong stands at its beginning, what to do at its end

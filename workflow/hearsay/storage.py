@@ -92,7 +92,7 @@ def _full(error: BaseException) -> int | None:
     return None
 
 
-def _existing(path: Path) -> Path:
+def existing_of(path: Path) -> Path:
     """The path or the nearest folder above it that is there and can be seen."""
     path = path.absolute()
     # Path.exists raises where a folder above may not be looked into.
@@ -103,13 +103,13 @@ def _existing(path: Path) -> Path:
 
 def _no_room(path: Path) -> bool:
     with contextlib.suppress(OSError):
-        return shutil.disk_usage(_existing(path)).free == 0
+        return shutil.disk_usage(existing_of(path)).free == 0
     return False
 
 
 def _free(path: Path) -> str:
     with contextlib.suppress(OSError):
-        there = _existing(path)
+        there = existing_of(path)
         usage = shutil.disk_usage(there)
         while not there.is_mount() and there != there.parent:
             there = there.parent
@@ -118,7 +118,7 @@ def _free(path: Path) -> str:
 
 
 def _told_of_refusal(number: int, named: str) -> str:
-    place = _existing(Path(named))
+    place = existing_of(Path(named))
     where = "--directory, or pathvars in the configuration"
     if number == errno.EROFS:
         return (

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -32,14 +33,22 @@ from hearsay.profiles import array_rules, check_arrays, check_profile, options_o
 from hearsay.provenance import code_of as digest_of
 from hearsay.step import share_with_jobs
 
-try:
+
+@contextmanager
+def told_by_snakemake():
+    """Hand what a user can put right to Snakemake, which shows the message without a traceback."""
+    try:
+        yield
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+with told_by_snakemake():
     settings = load(
         config,
         files=[ROOT / "config" / "config.yaml", *workflow.overwrite_configfiles],
         overrides=workflow.config_settings.config,
     )
-except InputError as error:
-    raise WorkflowError(str(error)) from None
 
 share_with_jobs(python=not workflow.deployment_settings.deployment_method)
 
@@ -181,10 +190,8 @@ def fetch_plan(subject):
     manifest = dataset_settings(brain.dataset).manifest
     if manifest is None:
         return f"{subject} of {brain.dataset}; sizes are known once it is cloned"
-    try:
+    with told_by_snakemake():
         files = plan(ROOT / manifest, subject, brain.stories, mask=brain.voxels.method == "mask")
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
     rows = sum(files.stories.values())
     return (
         f"{subject} of {brain.dataset}, {len(files.stories)} stories with {rows} rows, "
@@ -356,11 +363,9 @@ def check_profiles():
     """Refuse misspelt keys and rules in the profiles given on this command line."""
     import snakemake.cli
 
-    try:
+    with told_by_snakemake():
         for file in profiles_of(sys.argv[1:], snakemake.cli) if workflow.is_main_process else []:
             check_profile(file, options_of(snakemake.cli), [rule.name for rule in workflow.rules])
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def check_python_path():
@@ -383,15 +388,13 @@ def check_job_arrays():
     for job in waiting:
         asked = {name for name in limits if name[0] != "_" and job.resources.get(name)}
         limited.setdefault(job.rule.name, set()).update(asked)
-    try:
+    with told_by_snakemake():
         check_arrays(
             array_rules(selected),
             Counter(job.rule.name for job in waiting),
             workflow.nodes,
             limited,
         )
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def make_slurm_steady():
@@ -400,10 +403,8 @@ def make_slurm_steady():
     options = workflow.executor_settings
     if plugin is None or not isinstance(options, plugin.ExecutorSettings):
         return
-    try:
+    with told_by_snakemake():
         check_status_command(options.status_command)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
     make_steady(plugin)
 
 

@@ -18,11 +18,9 @@ def read_recognition():
         for name, corpus in settings.speech_corpora.items()
     }
     chosen = settings.asr.languages
-    try:
+    with told_by_snakemake():
         experiments = read_asr_experiments(path)
         check_experiments(experiments, corpora, settings.models)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
     found = {}
     for experiment in experiments:
         if chosen is None or experiment.language in chosen or is_source(experiment, experiments):

@@ -9,10 +9,8 @@ def read_lm_experiments():
     if table is None:
         return {}
     path = table_path(table)
-    try:
+    with told_by_snakemake():
         return select(read_experiments(path), settings.text_corpora, settings.lm.corpora)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
 
 
 LM_EXPERIMENTS = read_lm_experiments()

@@ -15,12 +15,10 @@ def table_of(key, read):
     if table is None:
         return {}
     path = table_path(table)
-    try:
+    with told_by_snakemake():
         experiments = read(path)
         for each in experiments:
             check_sets(f"slu.{key}, run {each.run!r}", each.sets, PARTS_OF)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
     return {each.run: each for each in experiments}
 
 

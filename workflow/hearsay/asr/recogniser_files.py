@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hearsay.asr.networks import from_configuration, labels_of_model, own_configuration
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.files import whole_file
 
 
@@ -46,7 +46,7 @@ def load_recogniser(path: Path | str) -> tuple[EncDecCTCModel, dict[str, Any]]:
         model = from_configuration(content["config"], None)
         model.load_state_dict(tensors)
     except Exception as error:  # whatever a broken file brings about
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InputError(f"{path}: not a recogniser of hearsay: {reason}") from None
     labels_of_model(model)
     return model.eval(), content["about"]
@@ -75,7 +75,7 @@ def load_source(path: Path | str) -> EncDecCTCModel:
     try:
         model = EncDecCTCModel.restore_from(str(path), map_location="cpu")
     except Exception as error:  # whatever an archive of unknown content brings NeMo to raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InputError(f"{path}: NeMo cannot read it as a CTC model: {reason}") from None
     # NeMo keeps the alphabet in up to three places; the decoder's is what its rows mean.
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 
 def load_causal(folder: Path | str) -> tuple[nn.Module, Any]:
@@ -49,7 +49,7 @@ def _load(folder: Path | str, kind: Any) -> tuple[nn.Module, Any]:
             trust_remote_code=False,
         )
     except Exception as error:  # bare exceptions for a bad file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(f"{folder}: cannot be loaded: {reason}") from None
     return model.eval(), tokenizer
 

@@ -17,7 +17,7 @@ import pandas as pd
 from hearsay.brain.stories import Story
 from hearsay.brain.windows import FIRST_ROW, TR
 from hearsay.corpora.textgrid import Word
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.metrics.text import nltk_tokens
 
 SECONDS = 20  # length of a scored window
@@ -90,7 +90,7 @@ def read_decoded(path: Path | str, story: str) -> Decoded:
         frame = pd.read_csv(path, dtype=text, keep_default_na=False)
         frame = frame.astype({"window": int, "draw": int, "start": float})
     except (OSError, ValueError, KeyError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(f"{path}: not a table of decoded windows: {reason}") from None
     if missing := [name for name in DECODED_COLUMNS if name not in frame.columns]:
         raise InputError(f"{path}: no column {missing[0]}; decode the story again")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hearsay.corpora.bold import load_image, read_mask
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 METHODS = ("indices", "mask", "select", "all")
 
@@ -75,7 +75,7 @@ def _content(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else [int(x) for x in text.split()]
     except Exception as error:  # numpy raises anything for a broken header
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InputError(
             f"{path}: not readable as voxel numbers ({reason}); give .json, .npy or .txt"
         ) from None

@@ -14,7 +14,7 @@ import numpy as np
 
 from hearsay.brain.stories import FIRST_ROW, TR
 from hearsay.corpora.textgrid import Word
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 TABLES = ("word_embeddings.weight", "embed_tokens.weight", "wte.weight", "shared.weight")
 DELAYS = (1, 2, 3, 4)  # TRs between a word and the response to it
@@ -90,7 +90,7 @@ def _tokeniser(folder: Path) -> Any:
         slow = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return lambda word: slow.encode(word, add_special_tokens=False)
     except Exception as error:  # both libraries raise bare exceptions for a bad file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(
             f"{folder}: no tokeniser of the encoder ({reason}); fetch the model again"
         ) from None

@@ -14,7 +14,7 @@ from hearsay.cluster.commands import Commands
 from hearsay.cluster.facts import Backend, Configuration, EndedJob, LiveJob, Node, Partition
 from hearsay.errors import InputError
 
-_ENDED = ("PENDING", "RUNNING", "SUSPENDED", "REQUEUED", "RESIZING", "COMPLETING")
+_LIVE = ("PENDING", "RUNNING", "SUSPENDED", "REQUEUED", "RESIZING", "COMPLETING")
 
 
 class Bindings(Commands):
@@ -68,7 +68,7 @@ class Bindings(Commands):
         return [
             LiveJob(str(job.id), job.name, job.state, job.working_directory, job.comment or "")
             for job in self._slurm.Jobs.load().values()
-            if job.user_name == user and job.state in _ENDED
+            if job.user_name == user and job.state in _LIVE
         ]
 
     def ended_jobs(self, user: str, since: datetime) -> list[EndedJob]:
@@ -77,7 +77,7 @@ class Bindings(Commands):
         jobs = [
             _ended(job)
             for job in self._slurm.db.Jobs.load(chosen).values()
-            if job.state not in _ENDED
+            if job.state not in _LIVE
         ]
         return sorted(jobs, key=lambda job: (job.ended, job.id))
 
@@ -127,7 +127,8 @@ def _ended(job: Any) -> EndedJob:
     peak = getattr(stats, "max_resident_memory", None)
     number = str(job.id) if job.array_id is None else f"{job.array_id}_{job.array_task_id}"
     gpus = _gpus(getattr(job, "gres", None) or {})
-    gpus.pop("" if len(gpus) > 1 else "-", None)  # the total beside the types
+    if len(gpus) > 1:
+        gpus.pop("", None)  # the total beside the types
     return EndedJob(
         id=number,
         state=job.state.split(" ")[0],

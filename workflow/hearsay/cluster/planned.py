@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from hearsay.cluster.facts import Planned
 from hearsay.cluster.units import minutes_of
@@ -52,7 +54,7 @@ def read_jobs(text: str, local: Collection[str] = ()) -> list[Planned]:
 
     Rules without outputs and those in `local` run where Snakemake runs.
     """
-    counted: dict[Planned, int] = {}
+    counted: Counter[Planned] = Counter()
     for kind, rule, body in _JOB.findall(text):
         fields = dict(_FIELD.findall(body))
         if kind == "localrule" or rule in local or "output" not in fields:
@@ -76,12 +78,8 @@ def read_jobs(text: str, local: Collection[str] = ()) -> list[Planned]:
             gpu_model=asked.get("gpu_model", ""),
             example=wildcards if wildcards.keys() - {""} else {},
         )
-        key = next((known for known in counted if known == job), job)
-        counted[key] = counted.get(key, 0) + 1
-    return [
-        Planned(**{**vars(job), "jobs": number, "example": job.example})
-        for job, number in counted.items()
-    ]
+        counted[job] += 1  # equal whatever its wildcards, of which the first ones stay
+    return [replace(job, jobs=number) for job, number in counted.items()]
 
 
 def local_rules() -> set[str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from hearsay.cluster.commands import ask
 from hearsay.cluster.facts import Backend, LiveJob
 from hearsay.errors import InputError
 
@@ -89,9 +90,8 @@ def resume(
             "two writers would spoil their outputs; take --wait to let them end, or --cancel"
         )
     if jobs and leftover == "cancel":
-        # TERM first, so that a training saves; then Slurm's own way.
-        numbers = [job.id for job in jobs]
-        subprocess.run(["scancel", *numbers], check=True)
+        # Slurm sends SIGTERM first, on which a training saves.
+        ask("scancel", *[job.id for job in jobs])
     if jobs:
         wait_for(backend, user, folder, seconds=seconds)
     # Before the arguments: what stands behind a `--` of theirs would be a target.

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hearsay.settings import Settings
+from hearsay.storage import existing_of
 
 FEW = 20  # GB
 
@@ -15,7 +16,7 @@ def free_space(folders: Iterable[Path]) -> list[tuple[Path, float, bool]]:
     """For each folder, or the nearest above it that exists: GB free, and may one write there?"""
     found = []
     for folder in folders:
-        place = next(p for p in [folder, *folder.parents] if p.exists())
+        place = existing_of(folder)
         found.append((folder, shutil.disk_usage(place).free / 1e9, os.access(place, os.W_OK)))
     return found
 

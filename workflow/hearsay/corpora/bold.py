@@ -20,7 +20,7 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from hearsay.corpora.annex import check_present
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 ORDER = 2  # of the Savitzky-Golay filter
 BLOCK_VOXELS = 4096
@@ -47,7 +47,7 @@ def load_image(path: Path | str, dimensions: int) -> Any:
     try:
         image = nibabel.load(path)
     except (ImageFileError, OSError, EOFError, zlib.error, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise InputError(f"{path}: not a readable NIfTI file ({reason}); fetch it again") from None
     if not isinstance(image, nibabel.Nifti1Image):  # Nifti2Image is one, too
         raise InputError(f"{path}: {type(image).__name__}, not NIfTI; convert it to .nii.gz")

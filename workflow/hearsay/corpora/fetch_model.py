@@ -17,7 +17,7 @@ import typer
 from hearsay.corpora import fetched_file
 from hearsay.corpora.fetched_file import Wanted, name_in
 from hearsay.corpora.whole_weights import check_weights
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.files import sha256_of
 from hearsay.provenance import Run
 
@@ -50,7 +50,7 @@ def fetch_from_hub(name: str, model: dict[str, Any], folder: Path) -> dict[str, 
             f"models.{name}: the hub has no repository {repository!r} that you may read"
         ) from None
     except Exception as error:  # whichever HTTP library is beneath, each with errors of its own
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = reason_of(error)
         if token := get_token():  # a server's message may repeat what it was sent
             first = first.replace(token, "…")
         raise InputError(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from lzma import LZMAError
 from pathlib import PurePosixPath
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 # The last ones are what zipfile and tarfile raise for numbers and names that make no sense; LZMA
 # streams say how much memory they want.
@@ -42,7 +42,7 @@ def refused(path: object, name: str = "") -> Iterator[None]:
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{what}: cannot be read: {error.strerror}") from None
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+        reason = reason_of(error).rstrip(":")
         raise InputError(f"{what}: is truncated or damaged ({reason}); get it anew") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
         raise InputError(f"{what}: cannot be unpacked: {error}") from None

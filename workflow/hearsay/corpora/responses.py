@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from hearsay.corpora.annex import check_present
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 REPEATS = "individual_repeats"
 TRIMMED = 20  # TRs of a run that have no row: 10 at either end
@@ -145,7 +145,7 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(
             f"{path}: no whole HDF5 file ({reason}); remove it and fetch it again"
         ) from None

@@ -1,7 +1,9 @@
 """Whether a file of weights is one, and all of it, as far as that shows without a checksum."""
 
 import json
+import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from hearsay.corpora.reading import refused
@@ -9,10 +11,16 @@ from hearsay.corpora.tar_members import members_of, open_tar
 from hearsay.errors import InputError
 
 MOST_FILES = 10_000
-EXPANSION = 20  # weights hardly compress; as hearsay.spectral reads them
+# Weights hardly compress: an archive that unpacks to more than this many times its size is a trap.
+EXPANSION = 20
 
 _PAGE = (b"<!doctype", b"<html", b"<?xml")
 _LARGEST_HEADER = 100_000_000  # of safetensors, by its own rules
+
+
+def weights_members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """Members of an archive of weights at `path`, as `members_of`, within the limits of weights."""
+    return members_of(archive, MOST_FILES, max(EXPANSION * path.stat().st_size, 1 << 20))
 
 
 def check_weights(path: Path) -> None:
@@ -56,5 +64,5 @@ def _check_safetensors(path: Path, length: int) -> None:
 
 def _check_tar(path: Path) -> None:
     with refused(path), open_tar(path) as archive:
-        for _ in members_of(archive, MOST_FILES, max(EXPANSION * path.stat().st_size, 1 << 20)):
+        for _ in weights_members(archive, path):
             pass

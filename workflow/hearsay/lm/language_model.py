@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.files import whole_file
 from hearsay.lm.activity import ActivityCounter
 from hearsay.lm.dense import DenseLayer
@@ -247,6 +247,6 @@ def load_language_model(
         model = model_of(len(tensors["decoder_bias"]), about["recipe"], backend=backend)
         model.load_state_dict(tensors)
     except Exception as error:  # whatever a broken file brings about
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InputError(f"{path}: not a language model of hearsay: {reason}") from None
     return model.eval(), about

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ class BertScore:
                 trust_remote_code=False,
             )
         except Exception as error:  # bare exceptions for a bad file
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = reason_of(error)
             raise InputError(f"{folder}: no model for BERTScore: {reason}") from None
         finally:
             logging.set_verbosity(verbosity)

@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.files import whole_file
 from hearsay.settings.slu import AlignerRecipe
 from hearsay.slu.aligner import Aligner
@@ -100,7 +100,7 @@ def load_aligner(path: Path | str, text: BertLayers) -> tuple[Aligner, dict[str,
         aligner = aligner_of(recipe, speech, text)
         digest = content["text"]
     except Exception as error:  # whatever a broken file brings about
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InputError(f"{path}: not an aligner of hearsay: {reason}") from None
     if digest != text.digest():
         raise InputError(
@@ -110,7 +110,5 @@ def load_aligner(path: Path | str, text: BertLayers) -> tuple[Aligner, dict[str,
     try:
         aligner.load_state_dict(tensors)
     except RuntimeError as error:
-        raise InputError(
-            f"{path}: not an aligner of hearsay: {str(error).splitlines()[0]}"
-        ) from None
+        raise InputError(f"{path}: not an aligner of hearsay: {reason_of(error)}") from None
     return aligner.eval(), content["about"]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.slu.folders import load_folder, quiet, read_json
 
 TYPES = ("bert", "roberta", "xlm-roberta", "camembert")
@@ -169,7 +169,7 @@ def load_tokeniser(folder: Path | str) -> Any:
             str(folder), local_files_only=True, add_prefix_space=True, trust_remote_code=False
         )
     except Exception as error:  # bare exceptions for a bad file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(f"{folder}: no tokeniser ({reason}); fetch the model again") from None
     if not tokeniser.is_fast:
         raise InputError(f"{folder}: its tokeniser does not tell words apart; a fast one is needed")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 
 
 def load_folder(
@@ -50,7 +50,7 @@ def load_folder(
             config=config,
         )
     except Exception as error:  # bare exceptions for a bad file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(f"{folder}: cannot be loaded as a {wanted} encoder: {reason}") from None
     return model.eval(), set(about["missing_keys"])
 

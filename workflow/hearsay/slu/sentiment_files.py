@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.files import whole_file
 from hearsay.slu.aligner_files import aligner_of
 from hearsay.slu.bert_layers import BertLayers
@@ -59,7 +59,7 @@ def load_classifier(
         about = content["about"]
         kind, recipe, digest = about["kind"], about["recipe"], about["text"]
     except Exception as error:  # whatever a broken file brings about
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = reason_of(error)
         raise InputError(f"{path}: not a classifier of hearsay: {reason}") from None
     if kind != "speech":
         if text is None:

@@ -20,7 +20,8 @@ from typing import IO, Any
 
 import torch
 
-from hearsay.corpora.tar_members import members_of, open_tar
+from hearsay.corpora.tar_members import open_tar
+from hearsay.corpora.whole_weights import EXPANSION, weights_members
 from hearsay.errors import InputError
 from hearsay.spectral.safetensors_files import first_line
 from hearsay.spectral.weights import StoredTensor, stored
@@ -44,9 +45,6 @@ CONTAINERS = (
 # What lies beside a state dict and has tensors of its own, which are no weights.
 NO_CONTAINER = re.compile("optim|sched|^(amp|callbacks|grad_scaler|history|loops|rng|scaler)")
 NEMO_WEIGHTS = "model_weights.ckpt"
-# Weights hardly compress: an archive that unpacks to more than this many times its size is a trap.
-EXPANSION = 20
-MOST_MEMBERS = 10_000
 ZIP = b"PK\x03\x04"
 
 
@@ -272,8 +270,7 @@ def _is_plain_tar(path: Path) -> bool:
 
 def _nemo_member(path: Path, archive: tarfile.TarFile) -> tarfile.TarInfo:
     found = None
-    largest = max(EXPANSION * path.stat().st_size, 1 << 20)
-    for member in members_of(archive, MOST_MEMBERS, largest):
+    for member in weights_members(archive, path):
         parts = Path(member.name).parts
         if member.name.startswith("/") or ".." in parts:
             raise InputError(f"{path}: refused: its member {member.name} points outside it")

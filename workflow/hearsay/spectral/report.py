@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.spectral.columns import COLUMNS
 from hearsay.spectral.matrices import Convention, Part, convention_of, matrices_of
 from hearsay.spectral.power_law import SMALL_TAIL, fit_power_law
@@ -223,7 +223,7 @@ def _device(name: str) -> torch.device:
             torch.empty(0, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = reason_of(error)
         raise InputError(f"device {name!r}: no such GPU here ({first}); use cpu") from None
 
 

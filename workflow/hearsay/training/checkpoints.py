@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.storage import told_if_unwritable
 
 LAST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
@@ -183,7 +183,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (BrokenCheckpointError, PermissionError, MemoryError):
         raise
     except Exception as error:
-        raise BrokenCheckpointError((str(error) or type(error).__name__).splitlines()[0]) from None
+        raise BrokenCheckpointError(reason_of(error)) from None
     return state
 
 

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 import torch
 
-from hearsay.errors import InputError
+from hearsay.errors import InputError, reason_of
 from hearsay.lm.backends.layer import Loop
 
 NAMES = ("reference", "torch", "numba", "triton")
@@ -32,7 +32,7 @@ def _failure(package: str) -> str | None:
     except ModuleNotFoundError as error:
         return f"{error.name} is not installed"
     except Exception as error:  # numba: a numpy newer than it knows; triton: its own libraries
-        return f"{package} cannot be imported ({str(error).splitlines()[0]})"
+        return f"{package} cannot be imported ({reason_of(error)})"
     return None
 
 

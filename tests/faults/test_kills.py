@@ -54,9 +54,10 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(step, forks, tallie
     assert tally.total == len(KILLS)
     assert tally.differences == 0
     # Otherwise all runs would have started from their beginning, and nothing were shown.
-    assert tally.resumed >= 3
-    assert tally.found["checkpoint write"] >= 3
-    assert tally.found["final outputs"] >= 3
+    least = len(KILLS) // 4
+    assert tally.resumed >= least
+    assert tally.found["checkpoint write"] >= least
+    assert tally.found["final outputs"] >= least
 
 
 def test_a_difference_is_found(tmp_path):

@@ -1,0 +1,216 @@
+"""`hearsay.trace` and `hearsay.compare`, on small results that the library's own writers wrote."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from hearsay.compare import compare_folders
+from hearsay.errors import InputError
+from hearsay.lineage import Lineage
+from hearsay.metrics.scores import write_scores
+from hearsay.paper.tables import Column, Row, Table, read_table, write_table
+from hearsay.provenance import Run
+from hearsay.trace import column_of, row_of, runs_of
+
+
+def make_results(folder, monkeypatch, value=6.5, seed=0):
+    """Data, a training, scores and a table, each with its record; returns the results folder."""
+    monkeypatch.chdir(folder)
+    results = folder / "results" / "small"
+    model = results / "lm" / "tales" / "gru" / "0"
+    model.mkdir(parents=True)
+    (results / "tables").mkdir()
+    (folder / "data.txt").write_text("once upon a time")
+    training = Run(
+        "hearsay.lm.train_language_model",
+        settings={"epochs": 2, "recipe": {"lr": 0.1}},
+        inputs=["data.txt"],
+        seed=seed,
+    )
+    (model / "weights.safetensors").write_bytes(bytes([seed]))
+    training.write(model / "training.run.json")
+    inputs = [f"results/small/lm/tales/gru/0/{name}" for name in ("weights.safetensors",)]
+    judged = Run("hearsay.lm.evaluate_language_model", settings={}, inputs=inputs, seed=seed)
+    row = {"system": "lm", "experiment": "gru", "model": "gru", "metric": "perplexity", "n": 9}
+    write_scores(model / "scores.csv", [{**row, "value": value, "seed": 0, "run": judged.id}])
+    judged.write(model / "scores.run.json")
+    columns = [
+        Column("row", "Model"),
+        Column("test", "measured", "number", group="Test", decimals=2),
+        Column("run", "Run", "run"),
+    ]
+    rows = [
+        Row({"row": "GRU 1350", "test": value, "run": judged.id}),
+        Row({"row": "EGRU 1350"}, not_run="not run: licence"),
+        Row({"row": "EGRU 2000"}, not_run="not run: licence"),
+    ]
+    table = Run("hearsay.paper.egru_table1", settings={}, inputs=[inputs[0][:-19] + "scores.csv"])
+    write_table(Table(columns, rows), json_path=results / "tables" / "egru_table1.json")
+    table.write(results / "tables" / "egru_table1.run.json")
+    return results
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    return make_results(tmp_path, monkeypatch)
+
+
+def command(name, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", f"hearsay.{name}", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_cell_leads_to_its_scores_its_training_and_its_data(results):
+    status, text, _ = command("trace", "egru_table1", "gru", "test", "--results", results)
+    assert status == 0
+    assert "test = 6.50" in text
+    places = [
+        text.index(what)
+        for what in ("evaluate_language_model", "weights.safetensors", "train_language_model")
+    ]
+    assert places == sorted(places)
+    assert "data.txt (unchanged)" in text
+    assert '"recipe": {"lr": 0.1}' in text
+    record = results / "lm/tales/gru/0/scores.run.json"
+    assert f"snakemake --cores 1 --forcerun {record} -- {record}" in text
+
+
+def test_a_cell_as_json_holds_the_same_chain(results):
+    _, text, _ = command("trace", "egru_table1", "1", "--results", results, "--json")
+    chain = json.loads(text)
+    (run,) = chain["runs"]
+    (weights,) = run["inputs"]
+    assert run["seed"] == 0
+    assert weights["run"]["step"] == "hearsay.lm.train_language_model"
+    assert [one["path"] for one in weights["inputs"]] == ["data.txt"]
+
+
+def test_a_file_that_changed_or_went_is_told(results, tmp_path):
+    (results / "lm/tales/gru/0/weights.safetensors").write_bytes(b"other")
+    (tmp_path / "data.txt").unlink()
+    _, text, _ = command("trace", "egru_table1", "GRU 1350", "--results", results)
+    assert "weights.safetensors (changed since)" in text
+    assert "data.txt (missing)" in text
+
+
+def test_a_row_that_was_not_run_says_why(results):
+    status, text, _ = command("trace", "egru_table1", "EGRU 2000", "--results", results)
+    assert status == 0
+    assert "not run: licence" in text
+    assert "measured by" not in text
+
+
+def test_without_a_row_rows_and_columns_are_listed(results):
+    _, text, _ = command("trace", "egru_table1", "--results", results)
+    table = read_table(results / "tables" / "egru_table1.json")
+    (run,) = runs_of(table.rows[0])
+    assert f"1 GRU 1350 ({run})" in text
+    assert "2 EGRU 1350 (not run: licence)" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["egru_table7"], "near it: egru_table1"),
+        (["egru_table1", "GRU 1305"], "no row 'GRU 1305'; near it: GRU 1350"),
+        (["egru_table1", "EGRU"], "2 rows are named 'EGRU'; give a number: 2"),
+        (["egru_table1", "1", "tset"], "no column 'tset'; near it: test"),
+    ],
+)
+def test_what_is_not_there_is_an_error_with_what_is_near(results, arguments, message):
+    status, _, error = command("trace", *arguments, "--results", results)
+    assert status == 1
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_broken_or_lost_record_is_named(results):
+    record = results / "lm/tales/gru/0/scores.run.json"
+    record.write_text('{"id": 1}')
+    status, _, error = command("trace", "egru_table1", "1", "--results", results)
+    assert (status, str(record) in error) == (1, True)
+    record.unlink()
+    status, _, error = command("trace", "egru_table1", "1", "--results", results)
+    assert status == 1
+    assert "no record of run" in error
+
+
+def test_rows_and_columns_by_label_number_and_key(results):
+    table = read_table(results / "tables" / "egru_table1.json")
+    assert row_of(table, "gru 1350") is row_of(table, "1") is table.rows[0]
+    assert column_of(table, "measured") is column_of(table, "TEST")
+
+
+def test_moved_results_keep_their_chain(results, tmp_path, monkeypatch):
+    moved = tmp_path / "elsewhere" / "results" / "small"
+    shutil.copytree(results, moved)
+    shutil.rmtree(results)
+    monkeypatch.chdir("/")
+    lineage = Lineage(moved)
+    file = lineage.located("results/small/lm/tales/gru/0/weights.safetensors")
+    assert lineage.maker_of(file).content["step"] == "hearsay.lm.train_language_model"
+
+
+def test_equal_folders_differ_in_nothing(results, tmp_path):
+    shutil.copytree(results, tmp_path / "copy")
+    found = compare_folders(results, tmp_path / "copy")
+    assert found.rows.empty
+    assert found.equal["lm/tales/gru/0/scores.csv"] == 2
+    assert found.equal["tables/egru_table1.json"] == 1
+    assert not found.runs
+    assert found.only == {"a": [], "b": []}
+
+
+def test_other_seeds_and_values_are_told(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    a = make_results(tmp_path / "a", monkeypatch)
+    b = make_results(tmp_path / "b", monkeypatch, value=7.0, seed=1)
+    (b / "lm" / "tales" / "more").mkdir()
+    shutil.copy(b / "lm/tales/gru/0/scores.csv", b / "lm/tales/more/scores.csv")
+    found = compare_folders(a, b)
+    assert set(found.rows["difference"]) == {0.5}
+    assert set(found.rows["column"]) == {"perplexity", "test"}
+    assert "seed" in found.runs["lm/tales/gru/0/training.run.json"]
+    assert "data" in found.runs["lm/tales/gru/0/scores.run.json"]
+    assert found.only == {"a": [], "b": ["lm/tales/more/scores.csv"]}
+    assert compare_folders(a, b, tolerance=0.5).rows.empty
+
+
+def test_the_command_compares_writes_csv_and_counts_what_is_equal(results, tmp_path):
+    other = shutil.copytree(results, tmp_path / "copy")
+    path = other / "tables" / "egru_table1.json"
+    path.write_text(path.read_text().replace("6.5", "6.25"))
+    csv = tmp_path / "differences.csv"
+    status, text, _ = command("compare", results, other, "--csv", csv)
+    assert status == 0
+    assert "GRU 1350 | test: 6.5 | 6.25 (-0.25)" in text
+    assert "1 files have equal numbers only" in text
+    assert csv.read_text().splitlines() == [
+        "file,row,column,a,b,difference",
+        "tables/egru_table1.json,GRU 1350,test,6.5,6.25,-0.25",
+    ]
+
+
+def test_folders_without_results_are_refused(results, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for other, message in [("none", "no such folder"), ("empty", "nothing to compare")]:
+        status, _, error = command("compare", results, tmp_path / other)
+        assert status == 1
+        assert message in error
+    with pytest.raises(InputError, match="no such folder"):
+        compare_folders(results, tmp_path / "none")
+
+
+def test_neither_command_imports_torch():
+    code = "import sys, hearsay.trace, hearsay.compare; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -91,7 +91,7 @@ class ShownSection:
         """Claims and rows by what became of them."""
         tables = [item.table for item in self.items if item.table]
         absent = sum(bool(item.item.not_run) for item in self.items)
-        return count(tables, [finding["text"] for finding in self.findings], absent)
+        return count(tables, self.findings, absent)
 
 
 def build_page(manifest: Manifest, out: Path) -> str:

@@ -70,7 +70,9 @@ function oneTabStop(table) {
   numbers.forEach(b => b.tabIndex = b === stop ? 0 : -1);
 }
 for (const cell of all("td[data-run], td[data-published]")) {
-  if (!/\d/.test(cell.textContent)) continue;
+  // A number or an interval, not a name with a digit in it.
+  const text = cell.textContent.replace(/\bto\b/g, "");
+  if (!/\d/.test(text) || (cell.dataset.value === undefined && /\p{L}{2}|\d\p{L}|\p{L}\d/u.test(text))) continue;
   const source = cell.querySelector(".source");
   const button = make("button", { type: "button", className: "number", tabIndex: -1 });
   button.setAttribute("aria-haspopup", "dialog");
@@ -205,8 +207,9 @@ function search() {
   openedBySearch.forEach(d => d.open = false);
   openedBySearch = [];
   for (const { figure, about, kind, rows } of things) {
-    // Words that the caption holds need not stand in the row.
-    const left = words.filter(word => !about.includes(word));
+    // Where no row holds every word, those that the caption holds need not stand in the row.
+    const inRows = rows.some(({ text }) => words.every(word => text.includes(word)));
+    const left = inRows ? words : words.filter(word => !about.includes(word));
     let matched = 0;
     for (const { row, text } of rows) {
       row.hidden = !left.every(word => text.includes(word));

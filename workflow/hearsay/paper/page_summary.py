@@ -22,14 +22,15 @@ _VERDICTS = {
         rf": {re.escape(UNCHECKED)}\.|^τ of α̂ has the (?:claimed sign|sign against the claim)"
     ),
 }
-_BEATS = re.compile(r"beats every control by (?:(?!every control).)*", re.DOTALL)
+_BEATS = re.compile(r"beats every control by (?:(?!beats? every control).)*", re.DOTALL)
 _PUBLISHED = "_published"
 
 
 @dataclass(frozen=True)
 class Counts:
     """Checks of claims that hold, hold for some cases only, do not hold, are undecided; rows that
-    were measured, those of them beside a published value, and rows and items that were not run.
+    were measured, those of them beside a published value and those with a difference from it, and
+    rows and items that were not run.
     """
 
     hold: int = 0
@@ -37,6 +38,7 @@ class Counts:
     fail: int = 0
     undecided: int = 0
     measured: int = 0
+    beside: int = 0
     compared: int = 0
     absent: int = 0
     items_absent: int = 0
@@ -65,6 +67,7 @@ def count(
     return Counts(
         **{kind: kinds.count(kind) for kind in _VERDICTS},
         measured=sum(len(table.measured) for table in tables),
+        beside=sum(is_beside(row) for table in tables for row in table.measured),
         compared=sum(is_compared(row) for table in tables for row in table.measured),
         absent=sum(bool(row.not_run) for table in tables for row in table.rows),
         items_absent=items_absent,
@@ -83,11 +86,18 @@ def verdicts(subject: str, text: str) -> list[str]:
     return kinds + beats
 
 
-def is_compared(row: Row) -> bool:
+def is_beside(row: Row) -> bool:
     """Whether the row holds a measured value and the published value of the same quantity."""
     return any(
         key.endswith(_PUBLISHED)
         and not is_missing(value)
         and not is_missing(row.cells.get(key.removesuffix(_PUBLISHED)))
         for key, value in row.cells.items()
+    )
+
+
+def is_compared(row: Row) -> bool:
+    """Whether the row holds a difference of a measured from a published value."""
+    return any(
+        key.endswith("_difference") and not is_missing(value) for key, value in row.cells.items()
     )

@@ -96,6 +96,7 @@ def results(study):
         "title": "hearsay",
         "configuration": "demo",
         "about": str(study.report / "workflow.rst"),
+        "command": "snakemake --cores 1",
         "sections": [
             {
                 "id": "capacity",
@@ -153,7 +154,10 @@ def test_ids_are_unique_and_every_inner_link_leads_somewhere(structure):
 def test_every_measured_row_links_to_its_run(study, structure):
     runs = {e["href"] for e in structure.all("a") if e.get("href", "").startswith("#run-")}
     records = [json.loads(path.read_text()) for path in study.folder.glob("*.run.json")]
-    assert runs == {f"#run-{record['id']}" for record in records}
+    assert runs >= {f"#run-{record['id']}" for record in records}
+    cells = {e["data-run"] for e in structure.all("td") if "data-run" in e}
+    assert {f"#run-{run}" for run in cells} <= runs
+    assert len(cells) >= len(records) - 1
     details = [e for e in structure.all("details") if e.get("class") == "record"]
     assert len(details) == 4 + len(records)
     for record in records:
@@ -162,6 +166,8 @@ def test_every_measured_row_links_to_its_run(study, structure):
             assert record[part] in shown["text"]
         assert record["inputs"][0]["sha256"] in shown["text"]
         assert f"numpy {record['versions']['numpy']}" in shown["text"]
+        assert f"snakemake --cores 1 -f {study.folder.parent.parent}" not in shown["text"]  # quoted
+        assert "snakemake --cores 1 -f '" in shown["text"]
 
 
 def test_tables_are_labelled_and_no_cell_is_empty(structure):
@@ -198,6 +204,33 @@ def test_summary_holds_every_finding(structure, results):
         for finding in json.loads(Path(item["record"]).read_text())["findings"]:
             shown = symbols(finding["text"]).striptags()
             assert " ".join(shown.split()) in normal
+
+
+def test_the_glance_counts_rows_and_leads_to_every_item(structure, results):
+    (glance,) = [e for e in structure.all("section") if e.get("class") == "glance"]
+    assert "27 were not run" in " ".join(glance["text"].split())
+    (contents,) = structure.all("nav")
+    assert "Not run1 of 5 tables and figures" in contents["text"].replace("\n", "")
+    targets = [e["href"] for e in structure.all("a") if e["text"].startswith(("Table", "Figure"))]
+    assert targets == [
+        f"#capacity-{i['label'].lower().replace(' ', '-')}" for i in results["sections"][0]["items"]
+    ]
+
+
+def test_the_search_is_labelled_and_its_count_announced(structure):
+    (field,) = structure.all("input")
+    (label,) = structure.all("label")
+    assert label["for"] == field["id"]
+    (output,) = structure.all("output")
+    assert output["aria-live"] == "polite"
+
+
+def test_cells_sort_by_their_value_and_not_by_its_text(structure):
+    numbers = [e for e in structure.all("td") if e.get("class") == "n" and e["text"] != "–"]
+    assert len(numbers) > 100
+    assert sum("data-value" in e for e in numbers) == len(numbers)
+    headings = [e for e in structure.all("th") if e.get("scope") == "col"]
+    assert all(e["data-column"].isdigit() for e in headings)
 
 
 def test_hostile_names_are_text(study, page, structure):

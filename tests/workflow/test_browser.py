@@ -1,10 +1,14 @@
-"""The demo's result page in a real browser: it fits a phone and a desktop, and asks for nothing."""
+"""The demo's result page in a real browser: it fits a phone and a desktop, and asks for nothing;
+its tables sort, its search finds, and every number tells its run, by keys and by mouse.
+"""
 
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
+from chromium import Chromium
 
 pytestmark = pytest.mark.demo
 
@@ -27,7 +31,7 @@ def chromium():
     pytest.skip("no browser: chromium is not installed")
 
 
-@pytest.mark.parametrize("width", [375, 768, 1280])
+@pytest.mark.parametrize("width", [375, 390, 768, 1280, 1440])
 def test_the_page_never_scrolls_sideways_and_loads_nothing(demo, tmp_path, chromium, width):
     page = tmp_path / "index.html"
     text = (demo / "results/demo/index.html").read_text(encoding="utf-8")
@@ -55,3 +59,145 @@ def test_the_page_prints(demo, tmp_path, chromium):
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert pdf.read_bytes()[:5] == b"%PDF-"
     assert pdf.stat().st_size > 50_000
+
+
+# --- what a reader does ---------------------------------------------------------------------------
+
+SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+TABLE = "#asr-table-6"
+COLUMN = """[...document.querySelectorAll("{table} tbody")].map(body =>
+  [...body.querySelectorAll("tr:not(.group)")].map(row => row.cells[{column}].dataset.value))"""
+
+
+@pytest.fixture(scope="module")
+def browser(chromium, tmp_path_factory):
+    used = Chromium(chromium, tmp_path_factory.mktemp("profile"))
+    yield used
+    used.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request):
+    return request.param
+
+
+@pytest.fixture(params=SIZES)
+def page(demo, browser, scheme, request):
+    """The page, opened; a complaint or a request of its own fails the test."""
+    file = demo / "results/demo/index.html"
+    browser.look(*SIZES[request.param], scheme)
+    browser.complaints.clear()
+    browser.requests.clear()
+    browser.open(file)
+    yield browser
+    assert browser.complaints == []
+    assert [url for url in browser.requests if not url.startswith("data:")] == [file.as_uri()]
+    width = SIZES[request.param][0]
+    assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_is_one_small_file(demo):
+    assert (demo / "results/demo/index.html").stat().st_size < 10_000_000
+
+
+def test_the_scheme_is_the_readers(page, scheme):
+    colour = page.run("getComputedStyle(document.body).backgroundColor")
+    light = sum(map(int, re.findall(r"\d+", colour))) > 3 * 128
+    assert light == (scheme == "light")
+
+
+def test_a_heading_sorts_up_down_and_back(page):
+    heading = f"{TABLE} th[data-group][data-column]"
+    column = page.run(f"Number(document.querySelectorAll({heading!r})[1].dataset.column)")
+    button = f"document.querySelectorAll({heading!r})[1]"
+    values = COLUMN.format(table=TABLE, column=column)
+    printed = page.run(values)
+    page.run(f"{button}.querySelector('button').focus()")
+    told = []
+    for _ in range(3):
+        page.press("Enter")
+        told.append((page.run(f"{button}.ariaSort"), page.run(values)))
+    assert [order for order, _ in told] == ["ascending", "descending", "none"]
+    for order, groups in told[:2]:
+        for group, before in zip(groups, printed, strict=True):
+            known = [float(value) for value in group if value is not None]
+            assert known == sorted(known, reverse=order == "descending")
+            assert sorted(map(str, group)) == sorted(map(str, before))
+    assert told[2][1] == printed
+
+
+def test_the_search_filters_and_tells_how_much_it_found(page):
+    rows = (
+        "[...document.querySelectorAll('main figure tbody tr:not(.group)')]"
+        ".filter(row => row.checkVisibility()).map(row => row.parentElement.textContent)"
+    )
+    told = "document.querySelector('form.search output').textContent"
+    every = page.run(f"{rows}.length")
+    page.run("document.getElementById('search').focus()")
+    page.type("sPANish transfer")
+    found = page.run(rows)
+    assert 0 < len(found) < every
+    assert all("spanish" in text.lower() for text in found)
+    assert page.run(told).startswith(f"{len(found)} row")
+    page.type(" xyzzy")
+    assert page.run(rows) == []
+    assert page.run(told) == "0 rows, 0 tables, 0 figures, 0 findings"
+    page.run("document.getElementById('search').value = ''")
+    page.type(" ")
+    assert page.run(f"{rows}.length") == every
+    assert page.run(told) == ""
+
+
+def test_a_number_tells_its_run_by_keyboard(page):
+    page.run(f"document.querySelector('{TABLE} button.number').focus()")
+    first = page.run("document.activeElement.closest('td').cellIndex")
+    page.press("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp")
+    assert page.run("document.activeElement.closest('td').cellIndex") > first
+    run = page.run("document.activeElement.closest('td').dataset.run")
+    value = page.run("document.activeElement.textContent")
+    page.press("Enter")
+    assert page.run("card.matches(':modal')")
+    told = page.run("card.textContent")
+    record = page.run(f"document.getElementById('run-{run}').querySelector('dl').textContent")
+    assert value in told
+    assert record in told
+    for part in ("Settings", "Seed", "Code digest", "sha256", "Commit", "Hardware", "Wall time"):
+        assert part in told
+    assert re.search(
+        r"snakemake --cores 1 --configfile config/demo\.yaml -f results/demo/\S+run\.json", told
+    )
+    inside = page.run(
+        "(b => b.left >= 0 && b.top >= 0 && b.right <= innerWidth && b.bottom <= innerHeight)"
+        "(card.getBoundingClientRect())"
+    )
+    assert inside
+    page.press("Escape")
+    assert not page.run("card.open")
+    assert page.run("document.activeElement.textContent") == value
+    assert page.run(f"document.querySelectorAll('{TABLE} table')[0].querySelectorAll("
+                    "'button.number[tabindex=\"0\"]').length") == 1  # fmt: skip
+
+
+def test_a_number_tells_its_run_by_mouse(page):
+    number = f"{TABLE} button.number"
+    focused = page.run("document.activeElement.tagName")
+    page.point(number)
+    deadline = time.monotonic() + 10
+    while not page.run("card.open") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert page.run("card.open && !card.matches(':modal')")
+    assert page.run("document.activeElement.tagName") == focused
+    page.point(number, click=True)
+    assert page.run("card.matches(':modal')")
+    page.press("Escape")
+    assert not page.run("card.open")
+
+
+def test_every_measured_number_is_a_button_with_a_run(page):
+    lost = page.run(
+        "[...document.querySelectorAll('main figure td[data-value]:not([data-published])')]"
+        ".filter(cell => !cell.closest('details.rows'))"
+        ".filter(cell => !cell.querySelector('button.number') ||"
+        " !document.getElementById(`run-${cell.dataset.run}`)).length"
+    )
+    assert lost == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -304,6 +305,20 @@ def usage_report():
     return "<results>/usage.csv" if there else []
 
 
+def command_of_this_run():
+    """Snakemake with the configuration of this run, as told from the clone's root."""
+    command, root = ["snakemake", "--cores", "1"], ROOT.resolve()
+    files = [Path(file).resolve() for file in workflow.overwrite_configfiles]
+    if files:
+        command += ["--configfile"]
+        for file in files:
+            inside = file.is_relative_to(root)
+            command += [str(file.relative_to(root) if inside else os.path.relpath(file))]
+    if overrides := workflow.config_settings.config:
+        command += ["--config", *[f"{key}={json.dumps(overrides[key])}" for key in overrides]]
+    return shlex.join(command)
+
+
 def page_manifest(results, records, usage):
     """What the page shows, in the form that hearsay.paper.manifest describes."""
     brain = {
@@ -355,6 +370,7 @@ def page_manifest(results, records, usage):
         configuration=os.path.basename(results),
         about="workflow.rst",
         usage=usage or None,
+        command=command_of_this_run(),
         sections=[section for section in (brain, asr, wabert, egru, capacity) if section["items"]],
     )
 

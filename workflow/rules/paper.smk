@@ -417,6 +417,7 @@ rule page:
             "hearsay.paper.page",
             "workflow/hearsay/paper/page.html",
             "workflow/hearsay/paper/page.css",
+            "workflow/hearsay/paper/page.js",
             "workflow/report/workflow.rst",
             "workflow/report/bpgpt.rst",
             "workflow/report/capacity.rst",

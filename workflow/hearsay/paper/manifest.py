@@ -66,6 +66,7 @@ class Manifest(Closed):
     about: Path | None = Field(None, description="prose below the title, reStructuredText")
     sections: list[Section]
     usage: Path | None = Field(None, description="what jobs cost, by hearsay.cluster.usage")
+    command: str = Field("", description="starts the workflow in the page's configuration")
 
     @model_validator(mode="after")
     def _unique(self) -> "Manifest":

@@ -9,6 +9,7 @@ those of prose (about, text, caption) to `workflow/report`::
      "configuration": "demo",                 # optional
      "about": "workflow.rst",                 # optional prose below the heading
      "usage": "results/demo/usage.csv",       # optional: what jobs cost, a row a job
+     "command": "snakemake --cores 1",        # optional: starts the workflow as it was configured
      "sections": [                            # one for each paper, any number
       {"id": "capacity",                      # anchor: lower-case letters and digits
        "title": "Universality and Capacity Metrics …",
@@ -31,7 +32,6 @@ alone: it holds no time or place of its own making.
 """
 
 import base64
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,36 +49,12 @@ from hearsay.paper.command import run_command
 from hearsay.paper.html_text import cell, duration, pretty_json, prose, short_commit, symbols
 from hearsay.paper.inline_svg import InlineFigure, read_figure
 from hearsay.paper.manifest import Item, Manifest, Section, read_manifest
+from hearsay.paper.page_records import Lineage, Record, read_record
+from hearsay.paper.page_summary import Counts, count
 from hearsay.paper.tables import Column, Row, Table, by_group, is_missing, read_table
 
 HERE = Path(__file__).parent
 EMBEDDED = {".csv": "text/csv", ".md": "text/markdown", ".tex": "text/x-tex"}
-RECORD_PARTS = ["id", "step", "settings", "seed", "code", "inputs", "wall_seconds", "finished"]
-RECORD_PARTS += ["commit", "versions", "hardware"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """A run record and what its step added to it; `name` is its file's."""
-
-    name: str
-    content: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """Anchor and name."""
-        return self.content["id"]
-
-    @property
-    def findings(self) -> list[dict[str, str]]:
-        """Sentences for the summary."""
-        return self.content.get("findings", [])
-
-    @property
-    def more(self) -> dict[str, Any]:
-        """What the step recorded beyond the parts that every record has."""
-        known = {*RECORD_PARTS, "findings"}
-        return {key: value for key, value in self.content.items() if key not in known and value}
 
 
 @dataclass
@@ -106,8 +82,16 @@ class ShownSection:
 
     @property
     def findings(self) -> list[dict[str, str]]:
-        """All sentences of the items, in order."""
-        return [f for item in self.items if item.record for f in item.record.findings]
+        """All sentences of the items, in order, each with the `run` that found it."""
+        records = [item.record for item in self.items if item.record]
+        return [finding | {"run": record.id} for record in records for finding in record.findings]
+
+    @property
+    def counts(self) -> Counts:
+        """Claims and rows by what became of them."""
+        tables = [item.table for item in self.items if item.table]
+        absent = sum(bool(item.item.not_run) for item in self.items)
+        return count(tables, self.findings, absent)
 
 
 def build_page(manifest: Manifest, out: Path) -> str:
@@ -121,10 +105,11 @@ def build_page(manifest: Manifest, out: Path) -> str:
             anchors |= {item.record.id} if item.record else set()
         sections.append(ShownSection(section, prose(section.text), items))
     for shown in sections:
-        for record in map(_read_record, shown.section.records):
+        for record in map(read_record, shown.section.records):
             if record.id not in anchors:
                 anchors.add(record.id)
                 shown.records.append(record)
+    records = _all_records(sections)
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -139,11 +124,14 @@ def build_page(manifest: Manifest, out: Path) -> str:
         manifest=manifest,
         about=prose(manifest.about),
         sections=sections,
-        facts=_facts(_all_records(sections)),
+        facts=_facts(records),
+        counts=sum((section.counts for section in sections), Counts()),
+        lineage=Lineage(records),
         usage=list(summarise(read_usage(manifest.usage))) if manifest.usage else [],
         usage_file=_download(manifest.usage, out) if manifest.usage else None,
         known_runs=anchors,
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        js=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         columns_with_values=_columns_with_values,
     )
 
@@ -164,23 +152,9 @@ def _read_item(item: Item, identifier: str, out: Path) -> ShownItem:
         prose(item.caption),
         table=read_table(item.table) if item.table else None,
         figure=read_figure(item.figure, identifier) if item.figure else None,
-        record=_read_record(item.record) if item.record else None,
+        record=read_record(item.record) if item.record else None,
         downloads=[_download(path, out) for path in item.files],
     )
-
-
-def _read_record(path: Path) -> Record:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [part for part in RECORD_PARTS if part not in content]:
-            raise InputError(f"{path}: not a run record: it lacks {', '.join(missing)}")
-        record = Record(path.name.removesuffix(".json").removesuffix(".run"), content)
-        for finding in record.findings:
-            if set(finding) != {"subject", "text"}:
-                raise InputError(f"{path}: a finding has a subject and a text, not {finding}")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not a run record: {error}") from None
-    return record
 
 
 def _download(path: Path, out: Path) -> dict[str, str]:

@@ -1,0 +1,39 @@
+"""Run records on the page: which came from which, their seeds, and how to make them again."""
+
+from pathlib import Path
+
+from hearsay.paper.page_records import RECORD_PARTS, Lineage, Record
+
+
+def record(path, *inputs, seed=None, commit="0" * 40):
+    content = dict.fromkeys(RECORD_PARTS) | {"id": path, "seed": seed, "commit": commit}
+    content["inputs"] = [{"path": file, "sha256": "f"} for file in inputs]
+    return Record(Path(path), content)
+
+
+def test_a_run_is_known_by_the_names_of_its_files():
+    records = [
+        record("r/t/table.run.json", "r/de/scores.csv", "resources/published/asr.csv"),
+        record("r/de/scores.run.json", "r/de/a/0/transcripts.csv", "r/de/a/1/transcripts.csv"),
+        record("r/de/a/0/transcripts.run.json", "r/de/a/0/weights.safetensors"),
+        record("r/de/a/1/transcripts.run.json", "r/de/a/1/weights.safetensors"),
+        record("r/de/a/0/training.run.json", "r/de/a/0/training.run.json", seed=0),
+        record("r/de/a/1/training.run.json", seed=1),
+    ]
+    lineage = Lineage(records)
+    assert lineage.maker("r/de/scores.csv") == "r/de/scores.run.json"
+    assert lineage.maker("r/de/a/0/weights.safetensors") == "r/de/a/0/training.run.json"
+    assert lineage.maker("resources/published/asr.csv") == ""
+    assert [r.id for r in lineage.behind(records[0])] == [r.id for r in records[1:]]
+    assert lineage.seeds(records[0]) == [0, 1]
+    assert lineage.seeds(records[4]) == []
+
+
+def test_the_command_checks_out_what_can_be_checked_out():
+    one = record("results/a b/scores.run.json")
+    command = "snakemake --cores 1 --configfile config/demo.yaml"
+    checkout, again = one.again(command).splitlines()
+    assert checkout == f"git checkout {'0' * 40}"
+    assert again == f"{command} -f 'results/a b/scores.run.json'"
+    for commit in ("0" * 40 + "-dirty", "not in git", "$(rm -rf x)" + "0" * 29):
+        assert record("r.run.json", commit=commit).again(command) == f"{command} -f r.run.json"

@@ -65,7 +65,7 @@ def test_the_page_prints(demo, tmp_path, chromium):
 
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 TABLE = "#asr-table-6"
-COLUMN = """[...document.querySelectorAll("{table} tbody")].map(body =>
+COLUMN = """[...document.querySelector("{table} table").tBodies].map(body =>
   [...body.querySelectorAll("tr:not(.group)")].map(row => row.cells[{column}].dataset.value))"""
 
 
@@ -187,6 +187,7 @@ def test_a_number_tells_its_run_by_mouse(page):
         time.sleep(0.1)
     assert page.run("card.open && !card.matches(':modal')")
     assert page.run("document.activeElement.tagName") == focused
+    # The card lies beside the number, so that it can still be pressed.
     page.point(number, click=True)
     assert page.run("card.matches(':modal')")
     page.press("Escape")

@@ -142,13 +142,13 @@ function fill(button) {
   card.lastElementChild.replaceChildren(...parts);
   card.lastElementChild.scrollTop = 0;
 }
-function place(button) {
+function place(button) {  // beside the number, never over it
   const box = button.getBoundingClientRect();
   const left = Math.min(box.left, innerWidth - card.offsetWidth - 8);
-  const below = box.bottom + 6, above = box.top - card.offsetHeight - 6;
-  const top = below + card.offsetHeight <= innerHeight - 8 || above < 8 ? below : above;
+  const below = innerHeight - box.bottom - 14, above = box.top - 14;
+  card.style.maxHeight = `min(30rem, ${Math.max(below, above)}px)`;
   card.style.left = `${Math.max(8, left)}px`;
-  card.style.top = `${Math.max(8, Math.min(top, innerHeight - card.offsetHeight - 8))}px`;
+  card.style.top = `${below >= above ? box.bottom + 6 : box.top - 6 - card.offsetHeight}px`;
 }
 function show(button, kept) {
   clearTimeout(timer);
@@ -167,7 +167,8 @@ const numberAt = event => event.target.closest && event.target.closest("button.n
 addEventListener("pointerover", event => {
   if (event.pointerType !== "mouse" || kept()) return;
   const button = numberAt(event);
-  if (button) later(() => show(button, false), 350);
+  if (button && button === shownFor && card.open) clearTimeout(timer);
+  else if (button) later(() => show(button, false), 350);
   else if (card.contains(event.target)) clearTimeout(timer);
   else later(hide, 250);
 });
@@ -178,10 +179,7 @@ addEventListener("click", event => {
 });
 addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 addEventListener("scroll", hide, { passive: true });
-card.addEventListener("close", () => {
-  if (kept() || !shownFor) return;
-  card.classList.remove("kept");
-});
+card.addEventListener("close", () => { if (!card.open) card.classList.remove("kept"); });
 
 // --- search ---------------------------------------------------------------------------------------
 

@@ -342,7 +342,9 @@ def page_clips(results, system):
         files = [path.replace("<results>", results) for path in files]
         # A training's folder is named <run>/<seed>; times of the corpus lie outside any.
         names = [os.path.relpath(path, results).split(os.sep) for path in files]
-        told = ["the corpus" if name[0] == "speech" else f"{name[2]}, seed {name[3]}" for name in names]
+        told = [
+            "the corpus" if name[0] == "speech" else f"{name[2]}, seed {name[3]}" for name in names
+        ]
         clips.append(
             {
                 "title": part.name,

@@ -328,7 +328,7 @@ def spoken_examples():
         for part in [part for part in tests if settings.speech_corpora[part.corpus].generated][:1]:
             shown["asr"].append((part, asr_outputs(language, "transcripts.csv")))
     for part in [part for part in JUDGED if settings.speech_corpora[part.corpus].generated]:
-        ending = f"/{part.corpus}/{part.part}.words.csv"
+        ending = f"{os.sep}{part.corpus}{os.sep}{part.part}.words.csv"
         times = [path for path in all_word_times() if path.endswith(ending)]
         if times:
             shown["slu"].append((part, [reference_of(part), *times]))

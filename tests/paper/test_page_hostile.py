@@ -53,6 +53,11 @@ class Seen(HTMLParser):
     handle_startendtag = handle_starttag
 
 
+def write_rows(path, *rows):
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+
+
 def page_of(folder, text):
     """A page with `text` wherever data go."""
     table = Table(
@@ -80,7 +85,15 @@ def page_of(folder, text):
     item = {"label": f"{text} 1", "title": text or "t", "table": str(folder / "t.json")}
     item |= {"record": str(folder / "r.run.json"), "files": [str(folder / "t.csv")]}
     absent = {"label": f"{text} 2", "title": text or "u", "not_run": text or "no"}
+    (folder / "c.wav").write_bytes(b"RIFF")
+    entry = {"id": text, "audio_filepath": "c.wav", "duration": 2.0, "text": text}
+    (folder / "c.jsonl").write_text(json.dumps(entry), encoding="utf-8")
+    write_rows(folder / "w.csv", ["id", "word", "start_s", "end_s"], [text, text, 0.5, 1.0])
+    write_rows(folder / "h.csv", ["test", "id", "hypothesis"], [text, text, text])
+    heard = [[text, str(folder / "w.csv")], [text, str(folder / "h.csv")]]
+    clips = {"title": text, "manifest": str(folder / "c.jsonl"), "heard": heard, "test": text}
     section = {"id": "a", "title": text or "t", "authors": text, "items": [item, absent]}
+    section["clips"] = [clips]
     manifest = {"title": text or "t", "configuration": text, "sections": [section]}
     manifest["command"] = text
     return build_page(read_manifest(json.dumps(manifest)), folder / "index.html")
@@ -108,7 +121,9 @@ def test_no_text_becomes_markup(plain, text):
     for _, name, value in seen.attributes:
         assert not name.startswith("on")
         if name in ("href", "src", "action", "srcdoc"):
-            assert value.startswith(("#", "data:text/")) or value == "data:,"  # no icon
+            assert (
+                value.startswith(("#", "data:text/", "data:audio/wav;")) or value == "data:,"
+            )  # no icon
 
 
 @given(

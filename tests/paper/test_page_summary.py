@@ -58,3 +58,9 @@ def test_rows_are_counted_by_state():
     assert counts == Counts(measured=3, beside=2, compared=1, absent=1, items_absent=2)
     assert (counts + counts).rows == 8
     assert counts.claims == 0
+
+
+def test_what_two_tables_tell_alike_counts_once():
+    told = verdict("A is better", [Case(True, "1 against 2")])
+    findings = [{"subject": f"Table {k}", "text": told} for k in (1, 2)]
+    assert count([], findings).hold == 1

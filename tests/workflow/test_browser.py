@@ -194,6 +194,23 @@ def test_a_number_tells_its_run_by_mouse(page):
     assert not page.run("card.open")
 
 
+def test_speech_can_be_heard_with_its_words(page):
+    playable = "[...document.querySelectorAll('audio')].every(audio => audio.duration > 0.5)"
+    deadline = time.monotonic() + 10
+    while not page.run(playable) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert page.run(playable)
+    assert page.run("document.querySelectorAll('#asr .clip').length") >= 4
+    assert page.run("document.querySelectorAll('#wabert .clip .words li').length") > 20
+    page.run(
+        "{ const a = document.querySelector('#wabert audio'); a.currentTime = a.duration / 2; }"
+    )
+    deadline = time.monotonic() + 10
+    while not page.run("document.querySelectorAll('.now').length") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert page.run("document.querySelectorAll('#wabert .clip .now').length") > 0
+
+
 def test_every_measured_number_is_a_button_with_a_run(page):
     lost = page.run(
         "[...document.querySelectorAll('main figure td[data-value]:not([data-published])')]"

@@ -319,6 +319,44 @@ def command_of_this_run():
     return shlex.join(command)
 
 
+def spoken_examples():
+    """Generated speech for the page to play, by system, with what was heard in it."""
+    shown = {"asr": [], "slu": []}
+    for language in ASR_LANGUAGES:
+        runs = asr_runs(language)
+        tests = [part for run in runs[:1] for part in asr_tests(recogniser(language, run))]
+        for part in [part for part in tests if settings.speech_corpora[part.corpus].generated][:1]:
+            shown["asr"].append((part, asr_outputs(language, "transcripts.csv")))
+    for part in [part for part in JUDGED if settings.speech_corpora[part.corpus].generated]:
+        ending = f"{os.sep}{part.corpus}{os.sep}{part.part}.words.csv"
+        times = [path for path in all_word_times() if path.endswith(ending)]
+        if times:
+            shown["slu"].append((part, [reference_of(part), *times]))
+    return shown
+
+
+def page_clips(results, system):
+    """Examples of one system, in the form that hearsay.paper.manifest describes."""
+    clips = []
+    for part, files in spoken_examples()[system]:
+        files = [path.replace("<results>", results) for path in files]
+        # A training's folder is named <run>/<seed>; times of the corpus lie outside any.
+        names = [os.path.relpath(path, results).split(os.sep) for path in files]
+        told = [
+            "the corpus" if name[0] == "speech" else f"{name[2]}, seed {name[3]}" for name in names
+        ]
+        clips.append(
+            {
+                "title": part.name,
+                "manifest": manifest_of(part).replace("<results>", results),
+                "heard": list(zip(told, files)),
+                "test": part.name,
+                "number": 2 if system == "slu" else 1,
+            }
+        )
+    return clips
+
+
 def page_manifest(results, records, usage):
     """What the page shows, in the form that hearsay.paper.manifest describes."""
     brain = {
@@ -346,6 +384,7 @@ def page_manifest(results, records, usage):
         "text": "asr.rst",
         "items": page_items(results, ASR_TABLES, ASR_FIGURES),
         "records": [path for path in records if system_of(path, results) == "asr"],
+        "clips": page_clips(results, "asr"),
     }
     wabert = {
         "id": "wabert",
@@ -355,6 +394,7 @@ def page_manifest(results, records, usage):
         "text": "wabert.rst",
         "items": page_items(results, WABERT_TABLES, WABERT_FIGURES),
         "records": [path for path in records if system_of(path, results) == "slu"],
+        "clips": page_clips(results, "slu"),
     }
     others = [*brain["records"], *asr["records"], *wabert["records"], *egru["records"]]
     capacity = {

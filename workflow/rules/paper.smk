@@ -397,6 +397,12 @@ rule page:
             *(["<results>/lm/event_speed.run.json"] if EGRU_TABLES else []),
             *dict.fromkeys([*asr_records(), *slu_records()]),
         ],
+        clips=[
+            path
+            for examples in spoken_examples().values()
+            for part, files in examples
+            for path in [manifest_of(part), *audio_of([part]), *files]
+        ],
         usage=usage_report(),
     output:
         "<results>/index.html",

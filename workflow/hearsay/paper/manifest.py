@@ -40,6 +40,18 @@ class Item(Closed):
         return re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
 
 
+class Clips(Closed):
+    """Recordings of one part of a corpus, and what was heard in them."""
+
+    title: str = Field(description="which speech")
+    manifest: Path = Field(description="JSON lines of hearsay.corpora.prepare_speech")
+    heard: list[tuple[str, Path]] = Field(
+        [], description="name, CSV of words' times or transcripts"
+    )
+    test: str = Field("", description="name of the part in transcripts")
+    number: int = Field(1, ge=1, le=10, description="how many recordings, the first ones")
+
+
 class Section(Closed):
     """One paper."""
 
@@ -49,6 +61,7 @@ class Section(Closed):
     text: Path | None = Field(None, description="methods prose, reStructuredText")
     items: list[Item] = Field([], description="in the order in which they are shown")
     records: list[Path] = Field([], description="run records of the steps behind the items")
+    clips: list[Clips] = Field([], description="speech to listen to")
 
     @model_validator(mode="after")
     def _own_anchors(self) -> "Section":

@@ -241,3 +241,13 @@ function search() {
 form.hidden = things.length === 0;
 field.addEventListener("input", search);
 form.addEventListener("submit", event => event.preventDefault());
+
+// --- speech: the words that are being said ---------------------------------------------------------
+
+for (const clip of all(".clip")) {
+  const audio = clip.querySelector("audio");
+  audio.addEventListener("timeupdate", () => all(".words li", clip).forEach(word => {
+    const { start, end } = word.dataset;
+    word.classList.toggle("now", audio.currentTime >= start && audio.currentTime < end && !audio.ended);
+  }));
+}

@@ -23,6 +23,9 @@ those of prose (about, text, caption) to `workflow/report`::
          "files": ["results/demo/tables/capacity_table1.csv"]},          # optional downloads
         {"label": "Figure 1", "title": "…", "figure": "…/capacity_figure1.svg", …},
         {"label": "Table 3", "title": "…", "not_run": "not run: licence"}],
+       "clips": [                             # optional: speech to listen to
+        {"title": "…", "manifest": "results/demo/speech/demo-timit/test.jsonl",
+         "heard": [["best", "…/test.words.csv"]]}],
        "records": ["results/demo/spectral/vgg11.run.json"]}]}            # runs behind the items
 
 What is not in the manifest is not shown. A table comes from `hearsay.paper.tables`, a figure from
@@ -49,6 +52,7 @@ from hearsay.paper.command import run_command
 from hearsay.paper.html_text import cell, duration, pretty_json, prose, short_commit, symbols
 from hearsay.paper.inline_svg import InlineFigure, read_figure
 from hearsay.paper.manifest import Item, Manifest, Section, read_manifest
+from hearsay.paper.page_clips import ShownClip, read_clips
 from hearsay.paper.page_records import Lineage, Record, read_record
 from hearsay.paper.page_summary import Counts, count
 from hearsay.paper.tables import Column, Row, Table, by_group, is_missing, read_table
@@ -79,6 +83,7 @@ class ShownSection:
     text: Markup
     items: list[ShownItem]
     records: list[Record] = field(default_factory=list)
+    clips: list[tuple[str, list[ShownClip]]] = field(default_factory=list)
 
     @property
     def findings(self) -> list[dict[str, str]]:
@@ -103,7 +108,8 @@ def build_page(manifest: Manifest, out: Path) -> str:
         for item in items:
             item.holds_record = item.record is not None and item.record.id not in anchors
             anchors |= {item.record.id} if item.record else set()
-        sections.append(ShownSection(section, prose(section.text), items))
+        clips = [(each.title, read_clips(each)) for each in section.clips]
+        sections.append(ShownSection(section, prose(section.text), items, clips=clips))
     for shown in sections:
         for record in map(read_record, shown.section.records):
             if record.id not in anchors:

@@ -61,9 +61,13 @@ class Counts:
 def count(
     tables: Iterable[Table], findings: Iterable[dict[str, str]], items_absent: int = 0
 ) -> Counts:
-    """Counts of one paper from its tables and findings (each with ``subject`` and ``text``)."""
+    """Counts of one paper from its tables and findings (each with ``subject`` and ``text``).
+
+    What two tables tell in the same words is counted once.
+    """
     tables = list(tables)
-    kinds = [kind for finding in findings for kind in verdicts(finding["subject"], finding["text"])]
+    told = {finding["text"]: finding["subject"] for finding in findings}
+    kinds = [kind for text, subject in told.items() for kind in verdicts(subject, text)]
     return Counts(
         **{kind: kinds.count(kind) for kind in _VERDICTS},
         measured=sum(len(table.measured) for table in tables),

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from hearsay.lineage import RECORD_PARTS
 from hearsay.paper.manifest import read_manifest
 from hearsay.paper.page import build_page
-from hearsay.paper.page_records import RECORD_PARTS
 from hearsay.paper.tables import Column, Row, Table, as_csv, as_json
 
 HOSTILE = [

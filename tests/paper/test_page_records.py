@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hearsay.paper.page_records import RECORD_PARTS, Lineage, Record
+from hearsay.lineage import RECORD_PARTS
+from hearsay.paper.page_records import Origins, Record
 
 
 def record(path, *inputs, seed=None, commit="0" * 40):
@@ -20,13 +21,13 @@ def test_a_run_is_known_by_the_names_of_its_files():
         record("r/de/a/0/training.run.json", "r/de/a/0/training.run.json", seed=0),
         record("r/de/a/1/training.run.json", seed=1),
     ]
-    lineage = Lineage(records)
-    assert lineage.maker("r/de/scores.csv") == "r/de/scores.run.json"
-    assert lineage.maker("r/de/a/0/weights.safetensors") == "r/de/a/0/training.run.json"
-    assert lineage.maker("resources/published/asr.csv") == ""
-    assert [r.id for r in lineage.behind(records[0])] == [r.id for r in records[1:]]
-    assert lineage.seeds(records[0]) == [0, 1]
-    assert lineage.seeds(records[4]) == []
+    origins = Origins(records)
+    assert origins.maker("r/de/scores.csv") == "r/de/scores.run.json"
+    assert origins.maker("r/de/a/0/weights.safetensors") == "r/de/a/0/training.run.json"
+    assert origins.maker("resources/published/asr.csv") == ""
+    assert [r.id for r in origins.behind(records[0])] == [r.id for r in records[1:]]
+    assert origins.seeds(records[0]) == [0, 1]
+    assert origins.seeds(records[4]) == []
 
 
 def test_the_command_checks_out_what_can_be_checked_out():

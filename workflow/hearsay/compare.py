@@ -9,7 +9,6 @@ Example:
   python -m hearsay.compare results/paper ../other-clone/results/paper --tolerance 0.001
 """
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pandas as pd
 import typer
 
+from hearsay.command_line import run_app
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.lineage import SUFFIX, Lineage, Record
@@ -100,32 +100,13 @@ def _numbers(path: Path) -> dict[tuple[str, str], float]:
 
 
 def _scores(path: Path) -> dict[tuple[str, str], float]:
-    try:
-        frame = read_scores(path)
-    except InputError:
-        # A system's own file of the same name, such as a subject's: its text names the rows.
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    if list(frame.columns) != SCORE_COLUMNS:
-        return _frame_numbers(frame)
     names = [c for c in SCORE_COLUMNS if c not in ("value", "n", "metric", "run")]
     found: dict[tuple[str, str], float] = {}
-    for row in frame.to_dict("records"):
+    for row in read_scores(path).to_dict("records"):
         label = " ".join(str(row[c]) for c in names if not _empty(row[c]))
         for column, value in ((row["metric"], row["value"]), (f"n of {row['metric']}", row["n"])):
             if not _empty(value):
                 found[_free(found, label, str(column))] = float(value)
-    return found
-
-
-def _frame_numbers(frame: pd.DataFrame) -> dict[tuple[str, str], float]:
-    numbers = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c])]
-    names = [c for c in frame.columns if c not in numbers and c != "run"]
-    found: dict[tuple[str, str], float] = {}
-    for row in frame.to_dict("records"):
-        label = " ".join(str(row[c]) for c in names if not _empty(row[c]))
-        for column in numbers:
-            if not _empty(row[column]):
-                found[_free(found, label, str(column))] = float(row[column])
     return found
 
 
@@ -230,15 +211,5 @@ def compare(
     print(as_text(comparison, limit))
 
 
-def main() -> int:
-    """Run the command; what a user can put right is one line, with status 1."""
-    try:
-        app(prog_name="python -m hearsay.compare")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_app(app, "python -m hearsay.compare")

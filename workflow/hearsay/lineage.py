@@ -1,22 +1,24 @@
 """Run records of a results folder: which run made a file, and from which files."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from hearsay.errors import InputError, reason_of
 from hearsay.files import sha256_of
 
 SUFFIX = ".run.json"
-# What trainings leave beside their weights has one record, named for the training.
-TRAINING = f"training{SUFFIX}"
+# What every record holds (`hearsay.provenance.Run`); a step may add to it.
+RECORD_PARTS = ["id", "step", "settings", "seed", "code", "inputs", "wall_seconds", "finished"]
+RECORD_PARTS += ["commit", "versions", "hardware"]
 
 
 @dataclass(frozen=True)
 class Record:
-    """One run record: the file it stands in and what it says (`hearsay.provenance.Run`)."""
+    """One run record: the file it stands in and what it says."""
 
     path: Path
     content: dict[str, Any]
@@ -33,17 +35,34 @@ class Record:
 
 
 def read_record(path: Path) -> Record:
-    """Read one record; raises `InputError` that names the file if it is none."""
+    """Read one record; raises `InputError` that names the file and what is wrong with it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [part for part in RECORD_PARTS if part not in content]:
+            raise InputError(f"{path}: not a run record: it lacks {', '.join(missing)}")
         record = Record(path, content)
-        # All that is asked of a record later.
-        _ = (record.id, record.inputs, content["step"], content["settings"], content["code"])
+        _ = record.inputs  # that they have paths and checksums
         return record
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: not a run record: {reason_of(error)}; delete it and run Snakemake again"
         ) from None
+
+
+def possible_records(file: PurePath) -> Iterator[PurePath]:
+    """Where the record of the run that made `file` may stand, the likeliest first.
+
+    A record stands beside its results and has the name of one of them, up to a dot; a training's
+    is ``training.run.json``.
+    """
+    if not (name := file.name):
+        return
+    yield file.with_name(f"{name}{SUFFIX}")
+    while "." in name.lstrip("."):
+        name = name.rpartition(".")[0]
+        yield file.with_name(f"{name}{SUFFIX}")
+    if name in ("weights", "history"):
+        yield file.with_name(f"training{SUFFIX}")
 
 
 @dataclass
@@ -88,18 +107,8 @@ class Lineage:
         return Path(path)
 
     def maker_of(self, file: Path) -> Record | None:
-        """The record of the run that made `file`; None of what no run here made.
-
-        A record stands beside its results and has the name of one of them, up to a dot; a
-        training's is ``training.run.json``.
-        """
-        names = [file.name]
-        while "." in names[-1]:
-            names.append(names[-1].rpartition(".")[0])
-        candidates = [file.with_name(f"{name}{SUFFIX}") for name in names if name]
-        if file.name.split(".")[0] in ("weights", "history"):
-            candidates.append(file.with_name(TRAINING))
-        return next((self.records[c] for c in candidates if c in self.records), None)
+        """The record of the run that made `file`; None of what no run here made."""
+        return next((self.records[p] for p in possible_records(file) if p in self.records), None)
 
     def state_of(self, file: Path, recorded: str) -> str:
         """``"unchanged"``, ``"changed since"`` or ``"missing"``, by the recorded SHA-256."""

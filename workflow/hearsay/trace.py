@@ -14,7 +14,6 @@ Examples:
 
 import json
 import shlex
-import sys
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 
 import typer
 
+from hearsay.command_line import run_app
 from hearsay.errors import InputError
 from hearsay.lineage import SUFFIX, Lineage, Record
 from hearsay.paper.tables import Column, Row, Table, is_missing, plain, read_table
@@ -90,6 +90,27 @@ def runs_of(row: Row) -> list[str]:
     return list(dict.fromkeys(" ".join(texts).replace(",", " ").split()))
 
 
+def path_of(results: Path, table: str) -> Path:
+    """A table's file. Raises InputError that lists what is near if there is none."""
+    path = results / "tables" / f"{table}.json"
+    if path.is_file():
+        return path
+    known = sorted(p.stem for p in path.parent.glob("*.json") if not p.name.endswith(SUFFIX))
+    there = _choices(table, known) if known else "run `snakemake tables` first"
+    raise InputError(f"{path}: no such table; {there}")
+
+
+def records_behind(lineage: Lineage, table: Path, row: Row) -> list[Record]:
+    """Records of the runs behind a row. Raises InputError if the results lack one."""
+    ids = runs_of(row)
+    if absent := [one for one in ids if one not in lineage.by_id]:
+        raise InputError(
+            f"{table}: no record of run {', '.join(absent)} below {lineage.results}; the table is "
+            "older or newer than the results: run `snakemake tables` again"
+        )
+    return [lineage.by_id[one][0] for one in ids]
+
+
 def chain(lineage: Lineage, record: Record, told: set[Path]) -> list[Link]:
     """Links of a run's inputs, each with its own, up to files that no run here made.
 
@@ -112,19 +133,19 @@ def chain(lineage: Lineage, record: Record, told: set[Path]) -> list[Link]:
 def facts(record: Record) -> dict[str, Any]:
     """What a reader asks of a run, from its record."""
     content = record.content
-    hardware = content.get("hardware", {})
-    gpus = ", ".join(hardware.get("gpu") or []) or "no GPU"
+    hardware = content["hardware"]
+    gpus = ", ".join(hardware["gpu"]) or "no GPU"
     return {
         "record": str(record.path),
         "id": record.id,
         "step": content["step"],
         "settings": content["settings"],
-        "seed": content.get("seed"),
+        "seed": content["seed"],
         "code": content["code"],
-        "commit": content.get("commit"),
-        "hardware": f"{hardware.get('cpu')}, {hardware.get('cores')} cores, {gpus}",
-        "seconds": content.get("wall_seconds"),
-        "finished": content.get("finished"),
+        "commit": content["commit"],
+        "hardware": f"{hardware['cpu']}, {hardware['cores']} cores, {gpus}",
+        "seconds": content["wall_seconds"],
+        "finished": content["finished"],
     }
 
 
@@ -194,11 +215,7 @@ def trace(
 ) -> None:
     """Print where a table's number comes from."""
     lineage = Lineage(results)
-    path = results / "tables" / f"{table}.json"
-    if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.json") if not p.name.endswith(SUFFIX))
-        there = _choices(table, known) if known else "run `snakemake tables` first"
-        raise InputError(f"{path}: no such table; {there}")
+    path = path_of(results, table)
     content = read_table(path)
     if row is None:
         print(overview(table, content))
@@ -206,17 +223,9 @@ def trace(
     chosen = row_of(content, row)
     shown = [column_of(content, column)] if column else content.shown
     cells = {c.key: plain(chosen.cells.get(c.key), c) for c in shown}
-    ids = runs_of(chosen)
-    absent = [one for one in ids if one not in lineage.by_id]
-    if absent:
-        raise InputError(
-            f"{path}: no record of run {', '.join(absent)} below {results}; the table is older or "
-            "newer than the results: run `snakemake tables` again"
-        )
-    told: set[Path] = set()
     own = lineage.maker_of(path)
-    records = [lineage.by_id[one][0] for one in ids]
-    told |= {record.path for record in records}
+    records = records_behind(lineage, path, chosen)
+    told = {record.path for record in records}
     if not records and own and not chosen.not_run:
         records = [own]
     chains = [(record, chain(lineage, record, told)) for record in records]
@@ -236,15 +245,5 @@ def trace(
         print("\n".join(["measured by", *_told(record, 1, snakemake), *_tree(links, 2, snakemake)]))
 
 
-def main() -> int:
-    """Run the command; what a user can put right is one line, with status 1."""
-    try:
-        app(prog_name="python -m hearsay.trace")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_app(app, "python -m hearsay.trace")

@@ -320,41 +320,37 @@ def command_of_this_run():
 
 
 def spoken_examples():
-    """Generated speech for the page to play, by system, with what was heard in it."""
+    """Generated speech for the page to play, by system: parts of corpora, and name and file of what
+    was heard in each."""
     shown = {"asr": [], "slu": []}
     for language in ASR_LANGUAGES:
-        runs = asr_runs(language)
-        tests = [part for run in runs[:1] for part in asr_tests(recogniser(language, run))]
+        runs = asr_runs(language)[:1]
+        tests = [part for run in runs for part in asr_tests(recogniser(language, run))]
         for part in [part for part in tests if settings.speech_corpora[part.corpus].generated][:1]:
-            shown["asr"].append((part, asr_outputs(language, "transcripts.csv")))
-    for part in [part for part in JUDGED if settings.speech_corpora[part.corpus].generated]:
-        ending = f"{os.sep}{part.corpus}{os.sep}{part.part}.words.csv"
-        times = [path for path in all_word_times() if path.endswith(ending)]
-        if times:
-            shown["slu"].append((part, [reference_of(part), *times]))
+            names = [f"{run}, seed {seed}" for run, seed in asr_trainings(language)]
+            shown["asr"].append((part, list(zip(names, asr_outputs(language, "transcripts.csv")))))
+    for part in JUDGED:
+        if settings.speech_corpora[part.corpus].generated and aligner_trainings():
+            times = [
+                (f"{run}, seed {seed}", word_times_of(run, seed, part))
+                for run, seed in aligner_trainings()
+            ]
+            shown["slu"].append((part, [("the corpus", reference_of(part)), *times]))
     return shown
 
 
-def page_clips(results, system):
-    """Examples of one system, in the form that hearsay.paper.manifest describes."""
-    clips = []
-    for part, files in spoken_examples()[system]:
-        files = [path.replace("<results>", results) for path in files]
-        # A training's folder is named <run>/<seed>; times of the corpus lie outside any.
-        names = [os.path.relpath(path, results).split(os.sep) for path in files]
-        told = [
-            "the corpus" if name[0] == "speech" else f"{name[2]}, seed {name[3]}" for name in names
-        ]
-        clips.append(
-            {
-                "title": part.name,
-                "manifest": manifest_of(part).replace("<results>", results),
-                "heard": list(zip(told, files)),
-                "test": part.name,
-                "number": 2 if system == "slu" else 1,
-            }
-        )
-    return clips
+def page_clips(results, system, number):
+    """Examples of one system, `number` of each part, as hearsay.paper.manifest describes them."""
+    return [
+        {
+            "title": part.name,
+            "manifest": manifest_of(part).replace("<results>", results),
+            "heard": [(name, path.replace("<results>", results)) for name, path in heard],
+            "test": part.name,
+            "number": number,
+        }
+        for part, heard in spoken_examples()[system]
+    ]
 
 
 def page_manifest(results, records, usage):
@@ -384,7 +380,7 @@ def page_manifest(results, records, usage):
         "text": "asr.rst",
         "items": page_items(results, ASR_TABLES, ASR_FIGURES),
         "records": [path for path in records if system_of(path, results) == "asr"],
-        "clips": page_clips(results, "asr"),
+        "clips": page_clips(results, "asr", number=1),
     }
     wabert = {
         "id": "wabert",
@@ -394,7 +390,7 @@ def page_manifest(results, records, usage):
         "text": "wabert.rst",
         "items": page_items(results, WABERT_TABLES, WABERT_FIGURES),
         "records": [path for path in records if system_of(path, results) == "slu"],
-        "clips": page_clips(results, "slu"),
+        "clips": page_clips(results, "slu", number=2),
     }
     others = [*brain["records"], *asr["records"], *wabert["records"], *egru["records"]]
     capacity = {

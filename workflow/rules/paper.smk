@@ -400,8 +400,8 @@ rule page:
         clips=[
             path
             for examples in spoken_examples().values()
-            for part, files in examples
-            for path in [manifest_of(part), *audio_of([part]), *files]
+            for part, heard in examples
+            for path in [manifest_of(part), *audio_of([part]), *(path for _, path in heard)]
         ],
         usage=usage_report(),
     output:

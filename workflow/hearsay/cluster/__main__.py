@@ -1,7 +1,6 @@
 """The cluster from a user's side: ``python -m hearsay.cluster doctor | usage | resume``."""
 
 import getpass
-import sys
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +15,7 @@ from hearsay.cluster.planned import dry_run
 from hearsay.cluster.resume import resume as go_on
 from hearsay.cluster.surroundings import addresses, free_space, unreachable
 from hearsay.cluster.usage import of_accounting, of_benchmarks, summarise, write_usage
+from hearsay.command_line import run_app
 from hearsay.errors import InputError
 
 app = typer.Typer(
@@ -153,15 +153,5 @@ def _has_accounts(backend: str) -> bool:
         return False
 
 
-def main() -> int:
-    """Run a command; what a user can put right is one line, with status 1."""
-    try:
-        app(prog_name="python -m hearsay.cluster")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run_app(app, "python -m hearsay.cluster")

@@ -234,7 +234,7 @@ function search() {
   for (const section of all("main > section")) {
     section.hidden = searching && !section.querySelector("figure:not([hidden]), .findings > div:not([hidden])");
   }
-  const told = [counted(found.rows, "row"), `${counted(found.table, "table")}`,
+  const told = [counted(found.rows, "row"), counted(found.table, "table"),
     counted(found.figure, "figure"), counted(found.findings, "finding")].join(", ");
   form.querySelector("output").value = searching ? told : "";
 }

@@ -53,7 +53,7 @@ from hearsay.paper.html_text import cell, duration, pretty_json, prose, short_co
 from hearsay.paper.inline_svg import InlineFigure, read_figure
 from hearsay.paper.manifest import Item, Manifest, Section, read_manifest
 from hearsay.paper.page_clips import ShownClip, read_clips
-from hearsay.paper.page_records import Lineage, Record, read_record
+from hearsay.paper.page_records import Origins, Record, read_record
 from hearsay.paper.page_summary import Counts, count
 from hearsay.paper.tables import Column, Row, Table, by_group, is_missing, read_table
 
@@ -73,6 +73,18 @@ class ShownItem:
     record: Record | None = None
     holds_record: bool = False
     downloads: list[dict[str, str]] = field(default_factory=list)
+
+    def run_behind(self, row: Row, column: Column, known: set[str]) -> str:
+        """Id of the run, one of `known`, that a cell's number comes from; empty if there is none.
+
+        Published values, and rows without a run of their own, come from the table's run.
+        """
+        if row.not_run or column.kind == "run":
+            return ""
+        run = row.cells.get("run")
+        if self.record and (is_published(column) or run not in known):
+            run = self.record.id
+        return run if run in known else ""
 
 
 @dataclass
@@ -132,14 +144,20 @@ def build_page(manifest: Manifest, out: Path) -> str:
         sections=sections,
         facts=_facts(records),
         counts=sum((section.counts for section in sections), Counts()),
-        lineage=Lineage(records),
+        origins=Origins(records),
         usage=list(summarise(read_usage(manifest.usage))) if manifest.usage else [],
         usage_file=_download(manifest.usage, out) if manifest.usage else None,
         known_runs=anchors,
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         js=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         columns_with_values=_columns_with_values,
+        is_published=is_published,
     )
+
+
+def is_published(column: Column) -> bool:
+    """Whether a column holds what a paper printed."""
+    return column.key.endswith("published")
 
 
 def _columns_with_values(table: Table, rows: list[Row]) -> list[Column]:

@@ -44,6 +44,7 @@ class ShownClip:
 
 def read_clips(clips: Clips) -> list[ShownClip]:
     """The first recordings of a manifest that are WAV files short enough for the page."""
+    tables = [(name, path, _rows(path)) for name, path in clips.heard]
     shown: list[ShownClip] = []
     try:
         for line in clips.manifest.read_text(encoding="utf-8").splitlines():
@@ -60,7 +61,7 @@ def read_clips(clips: Clips) -> list[ShownClip]:
                     entry["text"],
                     float(entry["duration"]),
                     f"data:audio/wav;base64,{audio}",
-                    [_heard(name, path, entry["id"], clips) for name, path in clips.heard],
+                    [_heard(*table, entry["id"], clips.test) for table in tables],
                 )
             )
             if len(shown) == clips.number:
@@ -70,15 +71,22 @@ def read_clips(clips: Clips) -> list[ShownClip]:
     return shown
 
 
-def _heard(name: str, path: Path, clip: str, clips: Clips) -> Heard:
-    """Rows of one recording in a table of words' times or of transcripts."""
+def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["id"] == clip]
+            return list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: neither times of words nor transcripts: {error}") from None
+
+
+def _heard(name: str, path: Path, table: list[dict[str, str]], clip: str, test: str) -> Heard:
+    """What a table of words' times or of transcripts has of one recording."""
+    try:
+        rows = [row for row in table if row["id"] == clip]
         if rows and "word" in rows[0]:
             words = [Word(r["word"], float(r["start_s"]), float(r["end_s"])) for r in rows]
             return Heard(name, path, words=words)
-        told = [row["hypothesis"] for row in rows if row["test"] == clips.test]
+        told = [row["hypothesis"] for row in rows if row["test"] == test]
         return Heard(name, path, transcript=told[0] if told else "")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: neither times of words nor transcripts: {error}") from None

@@ -1,31 +1,17 @@
 """Run records as the result page shows them: which came from which, and how to make one again."""
 
-import json
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from hearsay import lineage
 from hearsay.errors import InputError
-
-RECORD_PARTS = ["id", "step", "settings", "seed", "code", "inputs", "wall_seconds", "finished"]
-RECORD_PARTS += ["commit", "versions", "hardware"]
-SUFFIX = ".run.json"
-TRAINED = ("weights.safetensors", "history.csv")  # their record is training.run.json
+from hearsay.lineage import RECORD_PARTS, possible_records
 
 
-@dataclass(frozen=True)
-class Record:
-    """A run record and what its step added to it."""
-
-    path: Path
-    content: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """Anchor on the page."""
-        return self.content["id"]
+class Record(lineage.Record):
+    """A run record and what its step added to it; its id is its anchor on the page."""
 
     @property
     def name(self) -> str:
@@ -57,34 +43,26 @@ class Record:
 
 def read_record(path: Path) -> Record:
     """Read the run record at `path`; an `InputError` names what is wrong with it."""
+    record = Record(path, lineage.read_record(path).content)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [part for part in RECORD_PARTS if part not in content]:
-            raise InputError(f"{path}: not a run record: it lacks {', '.join(missing)}")
-        record = Record(path, content)
-        for finding in record.findings:
-            if set(finding) != {"subject", "text"}:
-                raise InputError(f"{path}: a finding has a subject and a text, not {finding}")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        wrong = [one for one in record.findings if set(one) != {"subject", "text"}]
+    except TypeError as error:
         raise InputError(f"{path}: not a run record: {error}") from None
+    if wrong:
+        raise InputError(f"{path}: a finding has a subject and a text, not {wrong[0]}")
     return record
 
 
-class Lineage:
-    """Which of `records` made the inputs of which, told from the names of files."""
+class Origins:
+    """Which of the page's `records` made the inputs of which."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._records = {record.id: record for record in records}
-        self._of_stem = {
-            record.path.as_posix().removesuffix(SUFFIX): key
-            for key, record in self._records.items()
-        }
+        self._at = {PurePath(record.path): record.id for record in self._records.values()}
 
     def maker(self, path: str) -> str:
         """Id of the run that wrote the file at `path`; empty where the page does not show it."""
-        file = PurePath(path)
-        name = "training" if file.name in TRAINED else file.name.partition(".")[0]
-        return self._of_stem.get((file.parent / name).as_posix(), "")
+        return next((self._at[p] for p in possible_records(PurePath(path)) if p in self._at), "")
 
     def behind(self, record: Record) -> list[Record]:
         """All runs from which `record` came, nearest first."""

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 import hearsay
-from hearsay.brain import fitting, stage, train_fmri_prompt, train_text_prompt
+from hearsay.brain import stage, train_fmri_prompt, train_text_prompt, window_features
 from hearsay.brain.fitting import Examples, training_of
 from hearsay.brain.language_model import load_causal, load_encoder
 from hearsay.brain.losses import IGNORED
@@ -469,13 +469,13 @@ def test_killed_with_kill_minus_9_at_random_they_end_with_the_same_bits(steps, t
 
 def test_the_frozen_encoder_is_run_once_for_each_window(steps, tmp_path, monkeypatch):
     seen = []
-    features = fitting.text_features
+    features = window_features.text_features
 
     def counted(encoder, tokenizer, texts, **options):
         seen.append(len(texts))
         return features(encoder, tokenizer, texts, **options)
 
-    monkeypatch.setattr(fitting, "text_features", counted)
+    monkeypatch.setattr(window_features, "text_features", counted)
     train_text_prompt.main(**steps.text_prompt(tmp_path, epochs_text=3))
     assert seen == [13, 2]
 

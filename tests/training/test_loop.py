@@ -21,7 +21,8 @@ from torch.nn import functional
 from hearsay.errors import InputError
 from hearsay.training.checkpoints import CheckpointFolder, random_states, set_random_states
 from hearsay.training.interruption import Interrupted
-from hearsay.training.loop import Pieces, Training, fit, start
+from hearsay.training.loop import Training, fit, start
+from hearsay.training.pieces import Pieces
 
 IDENTITY = {"step": "test", "model": "one", "settings": {"epochs": 3}}
 

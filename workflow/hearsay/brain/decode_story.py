@@ -24,7 +24,6 @@ from tqdm import tqdm
 
 from hearsay.brain.aligned_text import MARK, AlignedText, joined
 from hearsay.brain.controls import noise, noise_stories, shuffled_in_time
-from hearsay.brain.fitting import features_of
 from hearsay.brain.generate import Generated, generate
 from hearsay.brain.language_model import load_causal, load_encoder
 from hearsay.brain.prompted import (
@@ -35,6 +34,7 @@ from hearsay.brain.prompted import (
     set_tuning,
 )
 from hearsay.brain.stories import Stories, Story, read_stories
+from hearsay.brain.window_features import features_of
 from hearsay.brain.windows import Window, cut
 from hearsay.errors import InputError
 from hearsay.files import whole_file

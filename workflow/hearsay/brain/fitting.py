@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hearsay.brain.aligned_text import AlignedText, joined
-from hearsay.brain.language_model import text_features
+from hearsay.brain.aligned_text import AlignedText
 from hearsay.brain.losses import IGNORED
+from hearsay.brain.window_features import features_of
 from hearsay.brain.windows import Window
 from hearsay.errors import InputError
 from hearsay.training.fabric import Fabric
@@ -63,17 +63,6 @@ def make_examples(
             file=sys.stderr,
         )
     return Examples(ids, features_of(windows, encoder, recipe), [w.responses for w in windows])
-
-
-def features_of(
-    windows: Sequence[Window], encoder: tuple[nn.Module, Any], recipe: Mapping[str, Any]
-) -> Tensor:
-    """The text features [N, F] that the mapping network reads."""
-    aligned = recipe["stop"] == "tokens" and recipe["encoder_text"] == "aligned"
-    stop = "tokens" if aligned else "words"
-    lead = f"{recipe['prefix']} " if recipe["prefix"] else ""
-    texts = [lead + joined(window.words, stop=stop) for window in windows]
-    return text_features(*encoder, texts, pooling=recipe["pooling"])
 
 
 def training_of(

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hearsay.errors import InputError
-from hearsay.training.loop import Pieces
+from hearsay.training.pieces import Pieces
 
 Collate = Callable[[Sequence[Any]], Any]
 

@@ -7,7 +7,7 @@ the same number of threads, ends with the same bits as an uninterrupted run.
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,21 +24,8 @@ from hearsay.storage import told_if_unwritable
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.fabric import Fabric, LightningEnvironment, seed_everything
 from hearsay.training.interruption import Interrupted, stop_flag
+from hearsay.training.pieces import Batch, Pieces
 from hearsay.training.progress import Cursor, restore, save, trained_state
-
-Batch = Any
-
-
-class Pieces(list):
-    """A batch that goes through the network in pieces, whose gradients add up.
-
-    The loss of the whole is the mean of those of the pieces by `weights`, such as their numbers of
-    examples.
-    """
-
-    def __init__(self, pieces: Sequence[Batch], *, weights: Sequence[float]) -> None:
-        super().__init__(pieces)
-        self.shares = [weight / sum(weights) for weight in weights]
 
 
 class Carried(Protocol):

@@ -77,13 +77,15 @@ def test_no_block_of_commands_is_left_out():
 
 
 def files_of_a_reader(page, command, checkout):
-    """What a page's reader has: the page's my.yaml, the files that it names, a licensed corpus."""
+    """What a page's reader has: the page's my.yaml and tables, files they name, licensed data."""
     own = [text for text in blocks(page, "yaml") if text.startswith("# my.yaml")]
     if own:
         (checkout / "my.yaml").write_text(own[0], encoding="utf-8")
-        for path in re.findall(r"path: (data/[^,}\s]+)", own[0]):
-            (checkout / path).parent.mkdir(exist_ok=True)
-            (checkout / path).touch()
+    for path in re.findall(r"path: (data/[^,}\s]+)", "\n".join([*own[:1], command])):
+        (checkout / path).parent.mkdir(exist_ok=True)
+        (checkout / path).touch()
+    for table in blocks(page, "tsv"):
+        (checkout / table.splitlines()[0].removeprefix("# ")).write_text(table, encoding="utf-8")
     if "mine.yaml" in command:
         (checkout / "mine.yaml").write_text("brain: {subjects: [UTS02]}\n", encoding="utf-8")
     if " model.safetensors" in command:

@@ -8,11 +8,11 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from latex_text import NOT_IN_T1, as_read, read_back
+from latex_text import NOT_IN_T1, as_read, body_rows, read_back
 
 from hearsay.corpora.alphabets import ALPHABETS
 from hearsay.paper.escape import tex_text
-from hearsay.paper.tables import Column, Row, Table, as_tex
+from hearsay.paper.tables import EMPTY, Column, Row, Table, as_tex
 
 COMPILER = shutil.which("pdflatex")
 without_compiler = pytest.mark.skipif(
@@ -35,6 +35,15 @@ HOSTILE = st.text(
 @example("αλ λmax ‖W‖² α̂")
 def test_a_parser_of_latex_reads_the_same_text(text):
     assert read_back(tex_text(text)) == as_read(text)
+
+
+@given(st.lists(st.tuples(HOSTILE, HOSTILE, st.sampled_from(["", "[g]", "*g"])), max_size=4))
+def test_a_parser_of_latex_finds_every_cell_of_a_table(rows):
+    for wraps in (False, True):
+        columns = [Column("a", "[a", wraps=wraps), Column("b", "*b")]
+        table = Table(columns, [Row({"a": a, "b": b}, group) for a, b, group in rows])
+        found = [[read_back(cell) for cell in row] for row in body_rows(as_tex(table))]
+        assert found == [[as_read(a or EMPTY), as_read(b or EMPTY)] for a, b, _ in rows]
 
 
 @pytest.mark.parametrize("text", ["[0.5, 1]", "*", "[x", "* a", "[", "*[1pt]"])

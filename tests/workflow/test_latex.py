@@ -9,19 +9,12 @@ import shutil
 import subprocess
 
 import pytest
-from latex_text import as_read, read_back
-from pylatexenc.latexwalker import (
-    LatexEnvironmentNode,
-    LatexMacroNode,
-    LatexSpecialsNode,
-    LatexWalker,
-)
+from latex_text import as_read, body_rows, read_back
 
 from hearsay.paper.tables import EMPTY, plain, read_table
 
 pytestmark = pytest.mark.demo
 
-LINES = {"toprule", "midrule", "bottomrule", "cmidrule", "addlinespace", "endhead"}
 COMPILER = shutil.which("pdflatex")
 
 
@@ -53,48 +46,11 @@ def without_apostrophe(text):
     return text[1:] if re.match(r"'[=+\-@\t\n]", text) else text
 
 
-def environment(text):
-    """The tabular or longtable of a file, and its nodes; the parser refuses what is unbalanced."""
-    nodes, _, _ = LatexWalker(text, tolerant_parsing=False).get_latex_nodes()
-    waiting = list(nodes)
-    while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, LatexEnvironmentNode) and node.environmentname in (
-            "tabular",
-            "longtable",
-        ):
-            return node
-        waiting += getattr(node, "nodelist", None) or []
-    raise AssertionError("no tabular and no longtable")
-
-
-def rows_of(nodes):
-    """Texts of cells, row by row; rules between them are left out."""
-    rows, cells = [], [""]
-    for node in nodes:
-        if isinstance(node, LatexMacroNode) and node.macroname == "\\":
-            rows.append([cell.strip() for cell in cells])
-            cells = [""]
-        elif isinstance(node, LatexMacroNode) and node.macroname in LINES:
-            cells[-1] += node.macro_post_space
-        elif isinstance(node, LatexSpecialsNode) and node.specials_chars == "&":
-            cells.append("")
-        else:
-            cells[-1] += node.latex_verbatim()
-    return rows
-
-
 def test_every_cell_says_what_the_csv_beside_it_holds(tables):
     assert len(tables) >= 15
     numbers = 0
     for name, (path, columns, rows) in tables.items():
-        node = environment(path.read_text("utf-8"))
-        text = node.latex_verbatim()
-        for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
-            assert text.count(rule) == 1, (name, rule)
-        body = text[text.index(r"\midrule") + len(r"\midrule") : text.index(r"\bottomrule")]
-        nodes, _, _ = LatexWalker(body + r"\relax", tolerant_parsing=False).get_latex_nodes()
-        lines = [line for line in rows_of(nodes) if r"\multicolumn" not in line[0]]
+        lines = body_rows(path.read_text("utf-8"))
         assert len(lines) == len(rows), name
         for cells, row in zip(lines, rows, strict=True):
             assert len(cells) == len(columns), (name, cells)

@@ -9,7 +9,7 @@ import jiwer
 import numpy as np
 import pandas as pd
 import pytest
-from tones import training_options
+from tones import training_options, write_part
 
 from hearsay.asr import score_transcripts, train_recogniser, transcribe
 from hearsay.asr.score_transcripts import epochs_to_near_final, error_rates, read_transcripts
@@ -52,6 +52,23 @@ def test_every_clip_has_a_row_in_the_order_of_the_manifest(trained, tmp_path):
     assert [row["id"] for row in rows] == [clip["id"] for clip in clips]
     assert [row["reference"] for row in rows] == [clip["text"] for clip in clips]
     assert {row["test"] for row in rows} == {"tones/dev"}
+
+
+def test_a_language_with_an_alphabet_of_the_configuration(tmp_path):
+    own = {"letters": "abcdé", "capitals": {}, "replace": {}}
+    train = write_part(tmp_path / "fr", "train", ["abé cd", "dé ab", "cab é"])
+    options = training_options(tmp_path / "run", train, train, language="fr", epochs=1)
+    settings = json.loads(options["settings"])
+    train_recogniser.main(**options | {"settings": json.dumps(settings | {"alphabet": own})})
+    record = json.loads(options["record"].read_text(encoding="utf-8"))
+    assert record["alphabet"] == " abcdé"
+    heard = json.dumps(json.loads(SETTINGS) | {"alphabet": own})
+    path = hear(options, train, tmp_path, language="fr", settings=heard)
+    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    assert [row["reference"] for row in rows] == ["abé cd", "dé ab", "cab é"]
+    other = json.dumps(json.loads(SETTINGS) | {"alphabet": own | {"letters": "abcéd"}})
+    with pytest.raises(InputError, match="with the alphabet ' abcdé'"):
+        hear(options, train, tmp_path, language="fr", settings=other)
 
 
 def test_the_batch_makes_no_difference(trained, tmp_path):

@@ -16,7 +16,7 @@ DE = {"kind": "common_voice", "language": "de"}
     [
         (DE, "name one of path, archives, listed, generated, or the licence"),
         (DE | {"path": "a", "generated": {}}, "found: ['path', 'generated']"),
-        (DE | {"path": "a", "language": "fr"}, "'en', 'de', 'es' or 'ru'"),
+        (DE | {"path": "a", "language": "f/r"}, "A-Za-z0-9"),
         (DE | {"path": "a", "kind": "commonvoice"}, "Input should be 'common_voice'"),
         (DE | {"path": "a", "policy": "drop"}, "'drop-character', 'drop-utterance'"),
         (DE | {"path": "a", "training": ["trian"]}, "'trian', which parts does not have"),

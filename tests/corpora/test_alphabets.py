@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hearsay.corpora.alphabets import ALPHABETS, POLICIES, decode, encode, labels_of, normalise
+from hearsay.corpora.alphabets import (
+    ALPHABETS,
+    POLICIES,
+    alphabet_of,
+    decode,
+    encode,
+    labels_of,
+    normalise,
+)
 from hearsay.errors import InputError
 
 TEXTS = st.text(
@@ -159,3 +167,55 @@ def test_what_is_refused():
         labels_of("fr")
     with pytest.raises(InputError, match="policy 'drop': there is no such one; take drop-charac"):
         normalise("a", "en", "drop")
+
+
+FRENCH = {
+    "letters": "abcdefghijklmnopqrstuvwxyz'àâçéèêëîïôûùüÿ",
+    "capitals": {},
+    "replace": {"œ": "oe", "æ": "ae"},
+}
+TURKISH = {
+    "letters": "abcçdefgğhıijklmnoöprsştuüvyz",
+    "capitals": {"I": "ı", "İ": "i"},
+    "replace": {},
+}
+
+
+def test_a_built_in_language_is_handed_no_alphabet():
+    assert alphabet_of("de", {"language": "de"}) == "de"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    ("own", "text", "expected"),
+    [
+        (FRENCH, "L’ŒUVRE, là-bas : garçon", "l'oeuvre là bas garçon"),
+        (TURKISH, "IŞIK İyi", "ışık iyi"),
+        ({**TURKISH, "capitals": {}}, "IŞIK", "işik"),
+        # A letter that looks like an apostrophe; signs of vowels are marks.
+        ({"letters": "aeiouhklmnpwʻ", "capitals": {}, "replace": {}}, "Hawaiʻi", "hawaiʻi"),
+        ({"letters": "नमसत\u0947\u094d", "capitals": {}, "replace": {}}, "नमस्ते।", "नमस्ते"),
+    ],
+)
+def test_an_alphabet_of_ones_own(own, text, expected, form):
+    alphabet = alphabet_of("xx", {"alphabet": own})
+    assert labels_of(alphabet) == [" ", *own["letters"]]
+    found = normalise(unicodedata.normalize(form, text), alphabet)
+    assert found.text == expected
+    assert not found.removed
+    assert normalise(found.text, alphabet).text == expected
+    assert decode(encode(expected, labels_of(alphabet)), labels_of(alphabet)) == expected
+
+
+def test_letters_written_in_others_are_counted():
+    found = normalise("Œuf œuvre ß", alphabet_of("fr", {"alphabet": FRENCH}))
+    assert found.replaced == {"œ": 2}
+    assert found.removed == {"ß": 1}
+
+
+@given(st.text(max_size=60), st.sampled_from(POLICIES), st.sampled_from([FRENCH, TURKISH]))
+def test_any_text_ends_in_an_alphabet_of_ones_own(text, policy, own):
+    alphabet = alphabet_of("xx", {"alphabet": own})
+    found = normalise(text, alphabet, policy)
+    assert set(found.text) <= set(alphabet.letters)
+    assert normalise(found.text, alphabet, policy).text == found.text

@@ -213,6 +213,17 @@ def test_policies(tmp_path, policy, texts, rejected):
     assert found.removed[0]["kind"] == kinds.get(policy, "transliterated")
 
 
+def test_an_alphabet_of_ones_own(tmp_path):
+    letters = "abcdefghijklmnopqrstuvwxyz'àâçéèêëîïôûùüÿ"
+    source = release(tmp_path / "a.tar.gz", {"0.mp3": GOOD}, ["Sœur, ça n’est rien, ße !"])
+    own = {"letters": letters, "capitals": {}, "replace": {"œ": "oe"}}
+    found = prepare(tmp_path, source, language="fr", alphabet=own)
+    assert [clip.text for clip in found.clips] == ["soeur ça n'est rien e"]
+    kinds = {row["character"]: row["kind"] for row in found.removed if row["kind"] != "punctuation"}
+    assert kinds == {"œ": "transliterated", "ß": "removed"}
+    assert found.record["settings"]["alphabet"] == own
+
+
 def test_manifest_and_audio_agree(tmp_path):
     clips = {f"c{k}.mp3": encoded(noise(0.5 + k / 7, seed=k)) for k in range(6)}
     found = prepare(tmp_path, release(tmp_path / "a.tar.gz", clips), threads=2)

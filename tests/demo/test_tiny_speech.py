@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from hearsay.corpora.alphabets import Alphabet
 from hearsay.corpora.manifest import Clip, write_manifest
 from hearsay.demo import train_tiny_speech
 from hearsay.demo.train_tiny_speech import band_filters, frames_of, make_model, vocabulary_of
@@ -76,6 +77,7 @@ def test_read_as_the_hubs(trained: Path) -> None:
     assert tokeniser.decode(labels) == "can't go"
     assert model.config.pad_token_id == vocabulary_of("en")["<pad>"] == 0
     assert model.lm_head.out_features == len(vocabulary_of("en"))
+    assert list(vocabulary_of(Alphabet(" bé")))[-2:] == ["b", "é"]
 
 
 def test_record(trained: Path) -> None:

@@ -183,6 +183,35 @@ def test_licensed_and_absent_corpora_are_left_out_and_named(origin, snakemake, t
     assert "asr/de/15x5-5d" not in done.text
 
 
+def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
+    origin, snakemake, tmp_path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    (tmp_path / "fr.tar.gz").touch()
+    (tmp_path / "mine.tsv").write_text(
+        "language\trun\tsource\tcorpora\tvalidation\ttests\tseeds\n"
+        "en\tbase\t\tlibrispeech/train\tlibrispeech/dev-clean\tlibrispeech/dev-clean\t0\n"
+        "fr\town\ten/base\tcv-fr/train\tcv-fr/dev\tcv-fr/dev\t0\n"
+    )
+    corpus = {"kind": "common_voice", "language": "fr", "path": str(tmp_path / "fr.tar.gz")}
+    settings = {
+        "languages": {"fr": {"letters": "abc'é", "replace": {"æ": "a"}}},
+        "speech_corpora": {"cv-fr": corpus},
+        "asr": {"experiments": str(tmp_path / "mine.tsv")},
+    }
+    mine.write_text(yaml.safe_dump(settings))
+    target = "results/paper/asr/fr/scores.csv"
+    done = snakemake(origin, "--dry-run", "-p", "--configfile", mine, "--cores", "1", target)
+    assert done.status == 0, done.text
+    commands = [line for line in done.text.splitlines() if "python -m hearsay.step" in line]
+    steps = ("prepare_speech", "train_recogniser", "transcribe")
+    of_steps = [line for line in commands if any(f".{step} " in line for step in steps)]
+    handed = [line for line in of_steps if "alphabet" in line]
+    assert len(handed) == 4  # two parts, a training, its transcripts
+    assert all("fr" in line for line in handed)
+    assert len(of_steps) > len(handed)
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

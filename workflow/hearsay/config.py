@@ -1,6 +1,5 @@
 """Read the configuration; say in one readable message what is wrong with it, and where."""
 
-import difflib
 import itertools
 import json
 import re
@@ -13,10 +12,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hearsay.dangling_names import dangling_names, nearest
 from hearsay.errors import InputError
 from hearsay.provenance import ROOT
 from hearsay.settings import Settings
-from hearsay.settings.brain import Brain
 from hearsay.settings.closed import SECRET
 
 _MOST = 40  # faults that are told at once
@@ -48,7 +47,7 @@ def load(
     sources = [(Path(file), yaml_nodes(Path(file))) for file in files]
     try:
         settings = Settings.model_validate(dict(config))
-        faults = [(path, value, text) for path, value, text in _dangling_names(settings)]
+        faults = [(path, value, text) for path, value, text in dangling_names(settings)]
     except ValidationError as error:
         faults = [(tuple(e["loc"]), e["input"], _explain(e)) for e in error.errors()]
     else:
@@ -63,81 +62,6 @@ def load(
     if len(faults) > _MOST:
         lines.append(f"and {len(faults) - _MOST} faults more")
     raise InputError("the configuration is not valid", *lines)
-
-
-def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any, str]]:
-    """Names in one place of the settings that another place does not define."""
-    known = list(settings.models)
-    audited = settings.spectral.models
-    if audited is None:
-        audited = [model for model, source in settings.models.items() if source.series]
-    named = [(("spectral", "models", k), name, known) for k, name in enumerate(audited)]
-    named += [
-        (("spectral", "pair", k), n, audited) for k, n in enumerate(settings.spectral.pair or ())
-    ]
-    if settings.spectral.esd is not None:
-        named.append((("spectral", "esd"), settings.spectral.esd, audited))
-    faults = [
-        (
-            path,
-            name,
-            f"no such model{nearest(name, valid)} (there are: {', '.join(valid) or 'none'})",
-        )
-        for path, name, valid in named
-        if name not in valid
-    ]
-    faults += [
-        (
-            ("lm", "tables", table),
-            name,
-            f"no such corpus in text_corpora{nearest(name, settings.text_corpora)} (there are: "
-            f"{', '.join(settings.text_corpora) or 'none'})",
-        )
-        for table, name in settings.lm.tables.items()
-        if name not in settings.text_corpora
-    ]
-    return faults + _dangling_brain(settings.brain, known, list(settings.fmri_datasets))
-
-
-def _dangling_brain(
-    brain: Brain, models: list[str], datasets: list[str]
-) -> list[tuple[tuple[str | int, ...], Any, str]]:
-    """The same for the settings of `brain`, if it is to decode anyone."""
-    if not brain.subjects:
-        return []
-    named: list[tuple[tuple[str | int, ...], str, str, list[str]]] = [
-        (("dataset",), brain.dataset, "fMRI dataset", datasets),
-        (("encoder",), brain.encoder, "model", models),
-        (("language_model",), brain.language_model, "model", models),
-        (("scores", "bertscore"), brain.scores.bertscore, "model", models),
-    ]
-    named += [
-        (("controls", k), name, "setting", list(brain.settings))
-        for k, name in enumerate(brain.controls or [])
-    ]
-    for subject, settings in brain.settings_of.items():
-        named.append((("settings_of", subject), subject, "subject", brain.subjects))
-        named += [
-            (("settings_of", subject, k), name, "setting", list(brain.settings))
-            for k, name in enumerate(settings)
-        ]
-    named += [
-        (("settings", name, "recipe", "control_of"), of, "setting", list(brain.settings))
-        for name, setting in brain.settings.items()
-        if (of := setting.recipe.control_of) is not None
-    ]
-    faults = [
-        (
-            ("brain", *path),
-            name,
-            f"no such {kind}{nearest(name, valid)} (there are: {', '.join(valid) or 'none'})",
-        )
-        for path, name, kind, valid in named
-        if name not in valid
-    ]
-    if not brain.settings:
-        faults.append((("brain", "settings"), {}, "name at least one setting to train"))
-    return faults
 
 
 def _explain(error: Any) -> str:
@@ -162,15 +86,6 @@ def _keys_at(path: list[str | int]) -> list[str]:
             kind = next(a for a in typing.get_args(kind) if a is not type(None))
     is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
     return list(kind.model_fields) if is_model else []
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """Advice on a name that is not among `valid`: the nearest one, or all where they are few."""
-    valid = list(valid)
-    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; valid here: {', '.join(valid)}" if 0 < len(valid) <= 12 else ""
 
 
 def yaml_nodes(file: Path) -> yaml.Node | None:

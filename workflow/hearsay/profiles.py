@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from hearsay.config import nearest, pairs, relative, yaml_nodes
+from hearsay.config import pairs, relative, yaml_nodes
+from hearsay.dangling_names import nearest
 from hearsay.errors import InputError
 
 # Profile keys whose own keys are names of rules.

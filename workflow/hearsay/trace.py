@@ -8,8 +8,7 @@ Examples:
 
   python -m hearsay.trace egru_table1 --results results/demo
 
-  python -m hearsay.trace egru_table1 "GRU 1350" test --results results/demo \\
-      --snakemake "--profile profiles/demo"
+  python -m hearsay.trace egru_table1 "GRU 1350" test --results results/demo
 """
 
 import json

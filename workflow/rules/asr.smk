@@ -61,7 +61,11 @@ rule transcribe:
         runtime=grown("4h"),
         gpu=min(ASR_GPUS, 1),
     params:
-        settings=as_json(batch_size=32, **settings.asr.model_dump(include={"device", "workers"})),
+        settings=lambda w: as_json(
+            batch_size=32,
+            **settings.asr.model_dump(include={"device", "workers"}),
+            **own_alphabet(w.language),
+        ),
         tests=lambda w, input: [
             f"--test={part.name}={path}" for part, path in zip(tested_on(w), input.tests)
         ],

@@ -49,6 +49,12 @@ def speech_settings(corpus):
     return settings.speech_corpora[corpus]
 
 
+def own_alphabet(language):
+    """The alphabet that a step is handed: none for a language whose alphabet the library has."""
+    own = settings.languages.get(language)
+    return {} if own is None else dict(alphabet=own.model_dump())
+
+
 def tiny_speech_parts(model):
     """Parts of corpora that a tiny speech encoder learns from."""
     where = f"models.{model}.tiny_speech.speech"
@@ -60,7 +66,9 @@ def tiny_speech_parts(model):
 
 def tiny_speech_settings(model):
     """What its training reads."""
-    return model_settings(model, "tiny_speech").tiny_speech.model_dump(exclude={"speech"})
+    language = speech_settings(tiny_speech_parts(model)[0].corpus).language
+    own = model_settings(model, "tiny_speech").tiny_speech.model_dump(exclude={"speech"})
+    return dict(**own, **own_alphabet(language))
 
 
 def speech_available(corpus):
@@ -107,14 +115,24 @@ def own_parts(corpus, part):
 
 def prepare_slue_settings(corpus, part):
     """What one preparation of a corpus with sentiments reads."""
+    source = speech_settings(corpus)
     kept = {"language", "policy", "packed", "limit", "options"}
-    return dict(**own_parts(corpus, part), **speech_settings(corpus).model_dump(include=kept))
+    return dict(
+        **own_parts(corpus, part),
+        **source.model_dump(include=kept),
+        **own_alphabet(source.language),
+    )
 
 
 def word_times_settings(corpus, part):
     """What reading the word times of a part reads."""
+    source = speech_settings(corpus)
     kept = {"kind", "language", "policy", "options"}
-    return dict(**own_parts(corpus, part), **speech_settings(corpus).model_dump(include=kept))
+    return dict(
+        **own_parts(corpus, part),
+        **source.model_dump(include=kept),
+        **own_alphabet(source.language),
+    )
 
 
 def prepare_speech_settings(corpus, part):
@@ -134,6 +152,7 @@ def prepare_speech_settings(corpus, part):
         training=part in source.training,
         **own_parts(corpus, part),
         **source.model_dump(include=kept),
+        **own_alphabet(source.language),
     )
 
 
@@ -284,6 +303,7 @@ def recogniser_settings(language, run):
     return dict(
         recipe=recogniser(language, run).recipe.model_dump(),
         **settings.asr.model_dump(include={"device", "devices", "precision", "workers"}),
+        **own_alphabet(language),
     )
 
 

@@ -19,7 +19,7 @@ from hearsay.asr.cutout import SafeCutout
 from hearsay.asr.decoding import greedy_texts
 from hearsay.asr.networks import quartznet, transfer_encoder
 from hearsay.asr.recogniser_files import load_source, save_recogniser
-from hearsay.corpora.alphabets import labels_of
+from hearsay.corpora.alphabets import alphabet_of, labels_of
 from hearsay.corpora.manifest import Clip, read_manifest
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
@@ -159,7 +159,10 @@ def main(
     training: list[str] = typer.Option([], help="WEIGHT=MANIFEST of each part to train on"),
     validation: Path = typer.Option(help="manifest of the part to validate on"),
     source: Path = typer.Option(None, help="recogniser to start from: ours, or a .nemo file"),
-    settings: str = typer.Option(help="recipe, device, devices, precision, workers as JSON"),
+    settings: str = typer.Option(
+        help="recipe, device, devices, precision, workers and, for a language that is not built "
+        "in, alphabet as JSON"
+    ),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
     weights: Path = typer.Option(help="safetensors to write"),
     history: Path = typer.Option(help="CSV to write, one row an epoch"),
@@ -170,7 +173,7 @@ def main(
     options = json.loads(settings)
     recipe = options["recipe"]
     torch.set_num_threads(threads)
-    labels = labels_of(language)
+    labels = labels_of(alphabet_of(language, options))
     named = [
         (float(weight), Path(path)) for weight, _, path in (t.partition("=") for t in training)
     ]

@@ -13,7 +13,7 @@ from hearsay.asr.batches import batches_by_length
 from hearsay.asr.decoding import greedy_texts
 from hearsay.asr.networks import labels_of_model
 from hearsay.asr.recogniser_files import load_recogniser
-from hearsay.corpora.alphabets import labels_of
+from hearsay.corpora.alphabets import alphabet_of, labels_of
 from hearsay.corpora.manifest import read_manifest
 from hearsay.errors import InputError
 from hearsay.files import whole_file
@@ -30,7 +30,10 @@ def main(
     seed: int = typer.Option(help="seed of the training"),
     weights: Path = typer.Option(help="safetensors of the recogniser"),
     test: list[str] = typer.Option(help="NAME=MANIFEST of each part to transcribe"),
-    settings: str = typer.Option(help="device, batch_size and workers as JSON"),
+    settings: str = typer.Option(
+        help="device, batch_size, workers and, for a language that is not built in, alphabet as "
+        "JSON"
+    ),
     threads: int = typer.Option(1, help="CPU threads"),
     out: Path = typer.Option(help="CSV to write: test, id, reference, hypothesis"),
     record: Path = typer.Option(help="run record to write"),
@@ -47,7 +50,7 @@ def main(
     )
     model, about = load_recogniser(weights)
     labels = labels_of_model(model)
-    if about["language"] != language or labels != labels_of(language):
+    if about["language"] != language or labels != labels_of(alphabet_of(language, options)):
         raise InputError(
             f"{weights}: a recogniser of {about['language']} with the alphabet "
             f"{''.join(labels)!r}; the test parts are in {language}"

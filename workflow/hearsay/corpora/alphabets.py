@@ -9,9 +9,10 @@ becomes *garon*; Huang et al. 2020, Section 3.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from hearsay.errors import InputError
 
@@ -23,7 +24,10 @@ ALPHABETS: dict[str, str] = {
     "es": f" {_LATIN}'áéíóúñü",
     "ru": " абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
 }
-"""Characters by language, in the order of a model's outputs; the blank of CTC comes behind them."""
+"""Characters by language, in the order of a model's outputs; the blank of CTC comes behind them.
+
+Those of other languages are settings, `languages` in the configuration.
+"""
 
 POLICIES = ("drop-character", "drop-utterance", "transliterate")
 
@@ -46,6 +50,36 @@ _PLAIN = {
 _STRESS = ("\u0300", "\u0301")  # over Russian vowels, in dictionaries and to tell words apart
 
 
+@dataclass(frozen=True)
+class Alphabet:
+    """How a language is written.
+
+    Attributes
+    ----------
+    letters : its characters in the order of a model's outputs, the space first.
+    capitals : lower case of capitals whose lower case is not Unicode's, such as I: ı in Turkish.
+    replace : letters, in lower case, that are written in others of the alphabet, such as œ: oe.
+    """
+
+    letters: str
+    capitals: Mapping[str, str] = field(default_factory=dict)
+    replace: Mapping[str, str] = field(default_factory=dict)
+
+
+def alphabet_of(language: str, options: Mapping[str, Any]) -> str | Alphabet:
+    """The language itself if its alphabet is built in, or the alphabet that a step is handed.
+
+    Parameters
+    ----------
+    options : settings of a step; ``alphabet`` holds letters (without the space), capitals and
+        replace, as the configuration's `languages` has them.
+    """
+    own = options.get("alphabet")
+    if own is None:
+        return language
+    return Alphabet(f" {own['letters']}", own["capitals"], own["replace"])
+
+
 @dataclass
 class Normalised:
     """A text in an alphabet, and what became of the rest.
@@ -57,7 +91,7 @@ class Normalised:
         stand in a text that is dropped).
     punctuation : marks that are not read aloud, as often as they went; hyphens and stress marks
         among them.
-    replaced : characters that were transliterated.
+    replaced : characters that were transliterated, or written in others as the alphabet says.
     dropped : is the whole utterance to be left out, by the policy ``drop-utterance``?
     """
 
@@ -68,26 +102,35 @@ class Normalised:
     dropped: bool = False
 
 
-def labels_of(language: str) -> list[str]:
+def labels_of(language: str | Alphabet) -> list[str]:
     """A language's characters in order, the space first; without the blank.
+
+    Parameters
+    ----------
+    language : key of `ALPHABETS`, or an alphabet of one's own.
 
     Raises
     ------
     InputError
         for a language without an alphabet.
     """
+    if isinstance(language, Alphabet):
+        return list(language.letters)
     if language not in ALPHABETS:
-        raise InputError(f"language {language!r}: no alphabet; there are {', '.join(ALPHABETS)}")
+        raise InputError(
+            f"language {language!r}: no alphabet; there are {', '.join(ALPHABETS)}, and those that "
+            "the configuration defines under languages"
+        )
     return list(ALPHABETS[language])
 
 
-def normalise(text: str, language: str, policy: str = "drop-character") -> Normalised:
+def normalise(text: str, language: str | Alphabet, policy: str = "drop-character") -> Normalised:
     """Bring a transcript into the alphabet of a language.
 
     Parameters
     ----------
     text : as the corpus has it, in any normal form.
-    language : key of `ALPHABETS`.
+    language : key of `ALPHABETS`, or an alphabet of one's own.
     policy : ``drop-character`` as the paper does, ``drop-utterance`` to leave the whole utterance
         out, or ``transliterate`` (é becomes e where é is outside; what has no plain form goes).
 
@@ -100,14 +143,19 @@ def normalise(text: str, language: str, policy: str = "drop-character") -> Norma
     if policy not in POLICIES:
         raise InputError(f"policy {policy!r}: there is no such one; take {', '.join(POLICIES)}")
     found = Normalised("")
+    replace = language.replace if isinstance(language, Alphabet) else {}
     text = _lowered(text, language, found.punctuation)
     quotes = {place for m in _QUOTED.finditer(text) for place in (m.start(), m.end() - 1)}
     pieces: list[str] = []
     for position, character in enumerate(text):
-        plain = _APOSTROPHES.get(character, character)
+        # A language's own letter may be one of those, as the one of Hawaiian is.
+        plain = character if character in alphabet else _APOSTROPHES.get(character, character)
         if position in quotes:
             found.punctuation[character] += 1
             pieces.append(" ")
+        elif character in replace:
+            found.replaced[character] += 1
+            pieces.append(replace[character])
         elif plain in alphabet:
             pieces.append(plain)
         else:
@@ -121,7 +169,7 @@ def normalise(text: str, language: str, policy: str = "drop-character") -> Norma
     return found
 
 
-def _lowered(text: str, language: str, punctuation: Counter[str]) -> str:
+def _lowered(text: str, language: str | Alphabet, punctuation: Counter[str]) -> str:
     """NFC and lower case; `casefold` would turn ß into ss. Russian loses its stress marks."""
     if language == "ru":
         text = unicodedata.normalize("NFD", text)
@@ -130,7 +178,10 @@ def _lowered(text: str, language: str, punctuation: Counter[str]) -> str:
                 punctuation[mark] += count
                 text = text.replace(mark, "")
     # Before lower(), which makes two characters of İ; after it, so that they may compose.
-    text = unicodedata.normalize("NFC", text).lower()
+    text = unicodedata.normalize("NFC", text)
+    if isinstance(language, Alphabet):
+        text = text.translate(str.maketrans(dict(language.capitals)))
+    text = text.lower()
     return unicodedata.normalize("NFC", text)
 
 

@@ -32,7 +32,7 @@ def main(
     source: Path = typer.Option(help="folder or archive of SLUE-VoxCeleb"),
     settings: str = typer.Option(
         help="parts (its own: fine-tune, dev, test), counts, options (release), and if wanted "
-        "language, policy, packed, limit as JSON"
+        "language, alphabet, policy, packed, limit as JSON"
     ),
     threads: int = typer.Option(1, help="worker processes"),
     manifest: Path = typer.Option(help="manifest to write: a line of JSON a clip"),

@@ -18,6 +18,7 @@ from typing import Any
 import typer
 from tqdm import tqdm
 
+from hearsay.corpora.alphabets import alphabet_of
 from hearsay.corpora.audio import RATE
 from hearsay.corpora.manifest import Clip, write_manifest
 from hearsay.corpora.speech_clips import Limits, Piece, Request, crashed, cut
@@ -44,7 +45,8 @@ def list_part(source: Source, options: dict[str, Any]) -> Chosen:
     told = {**options["options"], "language": options["language"], "counts": options["counts"]}
     listing = reader_of(options["kind"])(source, options["parts"], told)
     source.forget_texts()
-    chosen = choose(listing, options["language"], options["policy"], options["limit"])
+    alphabet = alphabet_of(options["language"], options)
+    chosen = choose(listing, alphabet, options["policy"], options["limit"])
     present = []
     for utterance in chosen.utterances:
         audio = utterance.recording.audio
@@ -236,7 +238,7 @@ def main(
     source: Path = typer.Option(help="archive or folder of the corpus, or of its archives"),
     settings: str = typer.Option(
         help="kind, language, parts, policy, counts, packed, training, min_duration, max_duration, "
-        "limit, options as JSON"
+        "limit, options and, for a language that is not built in, alphabet as JSON"
     ),
     threads: int = typer.Option(1, help="worker processes"),
     manifest: Path = typer.Option(help="manifest to write: a line of JSON a clip"),

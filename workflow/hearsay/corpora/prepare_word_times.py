@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from hearsay.corpora import table_word_times, timit
-from hearsay.corpora.alphabets import normalise
+from hearsay.corpora.alphabets import Alphabet, alphabet_of, normalise
 from hearsay.corpora.manifest import Clip, read_manifest
 from hearsay.corpora.speech_source import Rejected, open_source
 from hearsay.corpora.speech_texts import write_rejected
@@ -44,7 +44,11 @@ class Prepared:
 
 
 def prepare(
-    clips: Sequence[Clip], listing: WordListing, language: str, policy: str, place: str
+    clips: Sequence[Clip],
+    listing: WordListing,
+    language: str | Alphabet,
+    policy: str,
+    place: str,
 ) -> Prepared:
     """Bring the words of a corpus to its prepared clips; of every clip there is a row or a reason.
 
@@ -98,7 +102,7 @@ def _list_words(prepared: Prepared, name: str, details: Sequence[str], reason: s
 
 
 def _normalised(
-    words: Sequence[WordTime], clip: Clip, language: str, policy: str
+    words: Sequence[WordTime], clip: Clip, language: str | Alphabet, policy: str
 ) -> tuple[list[WordTime] | None, list[str]]:
     """Words as they stand in the clip's text (None if they do not), and words without letters."""
     kept, without = [], []
@@ -149,7 +153,8 @@ def main(
     source: Path = typer.Option(help="folder or archive of the corpus"),
     manifest: Path = typer.Option(help="manifest that prepare_speech made of the part"),
     settings: str = typer.Option(
-        help="kind (timit, table), language, parts, policy, counts, options as JSON"
+        help="kind (timit, table), language, parts, policy, counts, options and, for a language "
+        "that is not built in, alphabet as JSON"
     ),
     words: Path = typer.Option(help="CSV to write: id, word, start_s, end_s"),
     rejected: Path = typer.Option(help="CSV to write: what has no times, and why"),
@@ -169,7 +174,8 @@ def main(
     try:
         files = open_source(source, options["parts"])
         listing = READERS[options["kind"]](files, options["parts"], told)
-        prepared = prepare(clips, listing, options["language"], options["policy"], str(source))
+        alphabet = alphabet_of(options["language"], options)
+        prepared = prepare(clips, listing, alphabet, options["policy"], str(source))
     except InputError as error:
         raise InputError(f"speech_corpora.{corpus}: {part}: {error}") from None
     write_word_times(words, prepared.words)

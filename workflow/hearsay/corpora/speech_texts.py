@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hearsay.corpora.alphabets import Normalised, normalise
+from hearsay.corpora.alphabets import Alphabet, Normalised, normalise
 from hearsay.corpora.speech_source import Listing, Recording, Rejected
 from hearsay.files import whole_file
 
@@ -95,7 +95,7 @@ class Chosen:
     removals: Removals = field(default_factory=Removals)
 
 
-def choose(listing: Listing, language: str, policy: str, limit: int | None) -> Chosen:
+def choose(listing: Listing, language: str | Alphabet, policy: str, limit: int | None) -> Chosen:
     """Normalise the texts of the first `limit` recordings; empty and forbidden ones are rejected.
 
     Raises

@@ -20,7 +20,7 @@ import typer
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from hearsay.corpora.alphabets import labels_of
+from hearsay.corpora.alphabets import Alphabet, alphabet_of, labels_of
 from hearsay.corpora.audio import RATE
 from hearsay.corpora.manifest import Clip, read_audio, read_manifest
 from hearsay.errors import InputError
@@ -95,7 +95,7 @@ def frames_of(samples: int) -> int:
     return samples
 
 
-def vocabulary_of(language: str) -> dict[str, int]:
+def vocabulary_of(language: str | Alphabet) -> dict[str, int]:
     """Labels of the special tokens and of a language's letters."""
     letters = [letter for letter in labels_of(language) if letter != " "]
     return {token: label for label, token in enumerate([*SPECIAL, *letters])}
@@ -208,7 +208,8 @@ def main(
     training: list[Path] = typer.Option(help="manifest of each part to train on"),
     language: str = typer.Option(help="whose letters the transcripts are written in"),
     settings: str = typer.Option(
-        help="width, layers, epochs, learning_rate, batch_size, seed as JSON"
+        help="width, layers, epochs, learning_rate, batch_size, seed and, for a language that is "
+        "not built in, alphabet as JSON"
     ),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
     out: Path = typer.Option(help="folder to write, in the hub's layout"),
@@ -223,7 +224,7 @@ def main(
     run = Run(STEP, settings=named, inputs=training, seed=seed)
     fabric = start(seed, device="cpu")
     clips = [clip for path in training for clip in read_manifest(path)]
-    vocabulary = vocabulary_of(language)
+    vocabulary = vocabulary_of(alphabet_of(language, options))
     held = SpokenLetters(clips[::HELD_OUT], vocabulary)
     heard = SpokenLetters([c for k, c in enumerate(clips) if k % HELD_OUT], vocabulary)
     if not heard:

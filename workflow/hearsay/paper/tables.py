@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from hearsay.errors import InputError
 from hearsay.files import write_text
-from hearsay.paper.escape import markdown_text, tex_text
+from hearsay.paper.escape import markdown_text, tex_row, tex_text
 
 EMPTY = "–"
 Kind = Literal["text", "number", "difference", "count", "probability", "run"]
@@ -227,8 +227,8 @@ def as_tex(table: Table) -> str:
             if name:
                 rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
             start += width
-        lines += [" & ".join(spans) + r" \\", "".join(rules)]
-    lines += [" & ".join(tex_text(column.label) for column in columns) + r" \\", r"\midrule"]
+        lines += [tex_row(spans), "".join(rules)]
+    lines += [tex_row([tex_text(column.label) for column in columns]), r"\midrule"]
     lines += [r"\endhead"] if long else []
     newline = r"\\*" if long else r"\\"  # no new page below a group's name
     for position, (name, rows) in enumerate(by_group(table.rows)):
@@ -244,7 +244,7 @@ def as_tex(table: Table) -> str:
                 text = _tex_cell(_cell_text(row, column), column)
                 source = table.source_of(row, column)
                 cells.append(rf"{text}\textsuperscript{{{letters[source]}}}" if source else text)
-            lines.append(" & ".join(cells) + r" \\")
+            lines.append(tex_row(cells))
     lines += [r"\bottomrule", r"\end{longtable}}" if long else r"\end{tabular}}"]
     notes = [f"{letter}: {text}." for text, letter in letters.items()] + table.notes
     if notes:

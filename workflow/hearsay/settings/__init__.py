@@ -11,6 +11,7 @@ from hearsay.settings.asr import Recognition
 from hearsay.settings.brain import Brain
 from hearsay.settings.closed import Closed, Name, Place
 from hearsay.settings.fmri import FmriDataset
+from hearsay.settings.languages import Language
 from hearsay.settings.lm import LanguageModels
 from hearsay.settings.models import PretrainedModel
 from hearsay.settings.slu import Understanding
@@ -45,6 +46,9 @@ class Settings(Closed):
     brain: Brain = Field(Brain(), description="decoding from fMRI")
     text_corpora: dict[Name, TextCorpus] = Field({}, description="corpora of text, by name")
     lm: LanguageModels = Field(LanguageModels(), description="language models")
+    languages: dict[Name, Language] = Field(
+        {}, description="alphabets of languages besides en, de, es, ru, by a language's code"
+    )
     speech_corpora: dict[Name, SpeechCorpus] = Field({}, description="corpora of speech, by name")
     asr: Recognition = Field(Recognition(), description="speech recognition")
     slu: Understanding = Field(

@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field
 
 from hearsay.settings.closed import Closed, Name
-from hearsay.settings.speech import Language
 
 
 class RecogniserRecipe(Closed):
@@ -86,10 +85,10 @@ class Recognition(Closed):
         "validation, tests, seeds, note, and any keys of the recipe), relative to the working "
         "directory, else to the repository; without one speech recognition is left out",
     )
-    languages: list[Language] | None = Field(
+    languages: list[Name] | None = Field(
         None, description="languages of that table that are used; all of it if not set"
     )
-    tables: dict[Literal["3", "4", "5", "6"], dict[str, str | dict[Language, str]]] = Field(
+    tables: dict[Literal["3", "4", "5", "6"], dict[str, str | dict[Name, str]]] = Field(
         {},
         description="for each of the paper's tables its columns and the test set measured for "
         "each, `corpus/part`, in Table 6 one for each language",
@@ -98,7 +97,7 @@ class Recognition(Closed):
         {},
         description="for Figures 2 and 3 the two runs that are compared: from scratch, fine-tuned",
     )
-    figure_languages: dict[Literal["2", "3"], Language] = Field(
+    figure_languages: dict[Literal["2", "3"], Name] = Field(
         {}, description="the language of the runs of Figures 2 and 3"
     )
     threads: int = Field(4, ge=1, description="CPU threads of one training")

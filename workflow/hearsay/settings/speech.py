@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from hearsay.settings.closed import Address, Closed, Name, Place
 
-Language = Literal["en", "de", "es", "ru"]
+BUILT_IN = ("en", "de", "es", "ru")  # languages whose alphabets the library has
 RESERVED = ("release", "words")  # folders and files beside those of the parts
 
 
@@ -66,7 +66,10 @@ class SpeechCorpus(Closed):
         description="whose layout it has; `table`: your own recordings, listed in a TSV with the "
         "columns path and sentence and, if wanted, speaker, split, start, end"
     )
-    language: Language = Field(description="whose alphabet its transcripts are written in")
+    language: Name = Field(
+        description="whose alphabet its transcripts are written in: en, de, es, ru, or one of "
+        "`languages`"
+    )
     path: Place | None = Field(
         None,
         description="its folder or archive on disk, or a folder of its archives, relative to the "

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 import typer
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import nn
 
 from hearsay.corpora.slue import LABELS
@@ -36,6 +36,8 @@ STEP = "hearsay.slu.train_sentiment"
 
 class SentimentLoss(nn.Module):
     """A classifier with its loss, as one module with one call."""
+
+    weights: torch.Tensor
 
     def __init__(self, model: SentimentClassifier, weights: torch.Tensor) -> None:
         super().__init__()

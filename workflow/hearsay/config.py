@@ -71,13 +71,15 @@ def _dangling_names(settings: Settings) -> list[tuple[tuple[str | int, ...], Any
     audited = settings.spectral.models
     if audited is None:
         audited = [model for model, source in settings.models.items() if source.series]
-    named = [(("spectral", "models", k), name, known) for k, name in enumerate(audited)]
+    named: list[tuple[tuple[str | int, ...], str, list[str]]] = [
+        (("spectral", "models", k), name, known) for k, name in enumerate(audited)
+    ]
     named += [
         (("spectral", "pair", k), n, audited) for k, n in enumerate(settings.spectral.pair or ())
     ]
     if settings.spectral.esd is not None:
         named.append((("spectral", "esd"), settings.spectral.esd, audited))
-    faults = [
+    faults: list[tuple[tuple[str | int, ...], Any, str]] = [
         (
             path,
             name,
@@ -126,7 +128,7 @@ def _dangling_brain(
         for name, setting in brain.settings.items()
         if (of := setting.recipe.control_of) is not None
     ]
-    faults = [
+    faults: list[tuple[tuple[str | int, ...], Any, str]] = [
         (
             ("brain", *path),
             name,

@@ -8,10 +8,8 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-PARTS = (
-    "common common_lm common_asr common_slu corpora text speech models brain lm asr slu spectral"
-)
-for part in [*PARTS.split(), "paper_egru", "paper_asr", "paper_slu", "paper"]:
+PARTS = "common common_lm common_asr common_slu corpora text speech models brain lm asr slu spectral"
+for part in ["scheduling", *PARTS.split(), "paper_egru", "paper_asr", "paper_slu", "paper"]:
 
     include: f"workflow/rules/{part}.smk"
 

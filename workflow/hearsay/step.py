@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hearsay.errors import InputError
+from hearsay.memory import keep_freed_memory
 from hearsay.provenance import PACKAGE, surroundings
 from hearsay.storage import told_of
 
@@ -29,6 +30,7 @@ def main() -> int:
         return 0 if len(sys.argv) > 1 else 2
     module = sys.argv[1]
     _header(module, sys.argv[2:])
+    keep_freed_memory()
     started = time.monotonic()
     status = run(module, sys.argv[1:])
     outcome = "done" if status == 0 else f"failed with status {status}"

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import torch
 import typer
-from lightning_fabric import Fabric
 from nemo.collections.asr.models.ctc_models import EncDecCTCModel
 from nemo.core.optim.lr_scheduler import CosineAnnealing
 from nemo.core.optim.novograd import Novograd
@@ -28,6 +27,7 @@ from hearsay.metrics.text import word_errors
 from hearsay.provenance import Run, code_of
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
+from hearsay.training.fabric import Fabric
 from hearsay.training.loop import Training, fit, start, write_history
 
 STEP = "hearsay.asr.train_recogniser"

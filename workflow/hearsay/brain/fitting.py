@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hearsay.brain.aligned_text import AlignedText, joined
@@ -16,6 +15,7 @@ from hearsay.brain.language_model import text_features
 from hearsay.brain.losses import IGNORED
 from hearsay.brain.windows import Window
 from hearsay.errors import InputError
+from hearsay.training.fabric import Fabric
 from hearsay.training.loop import Training
 
 if TYPE_CHECKING:

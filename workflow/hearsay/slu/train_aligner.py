@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import torch
 import typer
-from lightning_fabric import Fabric
 from torch import nn
 
 from hearsay.corpora.manifest import read_manifest
@@ -31,6 +30,7 @@ from hearsay.slu.recipes import checked
 from hearsay.slu.speech_encoder import load_speech_encoder
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
+from hearsay.training.fabric import Fabric
 from hearsay.training.loop import Training, fit, start, write_history
 from hearsay.training.schedules import linear_schedule
 

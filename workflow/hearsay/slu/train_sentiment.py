@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import torch
 import typer
-from lightning_fabric import Fabric
 from torch import nn
 
 from hearsay.corpora.slue import LABELS
@@ -28,6 +27,7 @@ from hearsay.slu.sentiment_files import save_classifier
 from hearsay.slu.sentiment_start import started
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
+from hearsay.training.fabric import Fabric
 from hearsay.training.loop import Training, fit, start, write_history
 from hearsay.training.schedules import linear_schedule
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from lightning_fabric import Fabric
+
+from hearsay.training.fabric import Fabric
 
 
 class Interrupted(SystemExit):

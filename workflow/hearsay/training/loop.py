@@ -15,8 +15,6 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
-from lightning_fabric import Fabric, seed_everything
-from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 from tqdm import tqdm
 
@@ -24,6 +22,7 @@ from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.storage import told_if_unwritable
 from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.fabric import Fabric, LightningEnvironment, seed_everything
 from hearsay.training.interruption import Interrupted, stop_flag
 from hearsay.training.progress import Cursor, restore, save, trained_state
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from hearsay.errors import InputError
 from hearsay.training.checkpoints import CheckpointFolder, random_states, set_random_states
+from hearsay.training.fabric import Fabric
 
 if TYPE_CHECKING:
     from hearsay.training.loop import Training

@@ -33,7 +33,7 @@ export PATH := $(if $(BIN),$(BIN):)$(PATH)
 help:
 	@echo "make demo        run the whole workflow on miniature data; ends with the result page's path"
 	@echo "make test        run every test (those that need Slurm or real data say why they skip)"
-	@echo "make lint        check style, imports, workflow and generated files"
+	@echo "make lint        check style, imports, types, workflow and generated files"
 	@echo "make format      rewrite Python and Snakemake files in the project's style"
 	@echo "make test-slurm  run all tests that start a real Slurm on this machine, with and without accounts"
 	@echo "make bench       race this project against its peers; minutes, prints tables"
@@ -57,6 +57,7 @@ lint: $(DEV_ENV)
 	"$(BIN)ruff" format --check .
 	"$(BIN)snakefmt" --check Snakefile workflow
 	PYTHONPATH=workflow "$(BIN)lint-imports"
+	"$(BIN)mypy"
 	PYTHONPATH=workflow "$(BIN)python" -m hearsay.settings_documents --check
 	"$(BIN)snakemake" --lint --configfile config/demo.yaml
 

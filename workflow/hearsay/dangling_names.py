@@ -8,7 +8,8 @@ from hearsay.settings import Settings
 from hearsay.settings.brain import Brain
 from hearsay.settings.speech import BUILT_IN
 
-Fault = tuple[tuple[str | int, ...], Any, str]
+Path = tuple[str | int, ...]
+Fault = tuple[Path, Any, str]
 
 
 def dangling_names(settings: Settings) -> list[Fault]:
@@ -17,13 +18,15 @@ def dangling_names(settings: Settings) -> list[Fault]:
     audited = settings.spectral.models
     if audited is None:
         audited = [model for model, source in settings.models.items() if source.series]
-    named = [(("spectral", "models", k), name, known) for k, name in enumerate(audited)]
+    named: list[tuple[Path, str, list[str]]] = [
+        (("spectral", "models", k), name, known) for k, name in enumerate(audited)
+    ]
     named += [
         (("spectral", "pair", k), n, audited) for k, n in enumerate(settings.spectral.pair or ())
     ]
     if settings.spectral.esd is not None:
         named.append((("spectral", "esd"), settings.spectral.esd, audited))
-    faults = [
+    faults: list[Fault] = [
         (
             path,
             name,
@@ -49,7 +52,7 @@ def dangling_names(settings: Settings) -> list[Fault]:
 def _dangling_languages(settings: Settings) -> list[Fault]:
     """Languages without an alphabet, or with two; and such as nobody here speaks."""
     valid = [*BUILT_IN, *settings.languages]
-    named: list[tuple[tuple[str | int, ...], str]] = [
+    named: list[tuple[Path, str]] = [
         (("speech_corpora", corpus, "language"), source.language)
         for corpus, source in settings.speech_corpora.items()
     ]
@@ -92,7 +95,7 @@ def _dangling_brain(brain: Brain, models: list[str], datasets: list[str]) -> lis
     """The same for the settings of `brain`, if it is to decode anyone."""
     if not brain.subjects:
         return []
-    named: list[tuple[tuple[str | int, ...], str, str, list[str]]] = [
+    named: list[tuple[Path, str, str, list[str]]] = [
         (("dataset",), brain.dataset, "fMRI dataset", datasets),
         (("encoder",), brain.encoder, "model", models),
         (("language_model",), brain.language_model, "model", models),
@@ -113,7 +116,7 @@ def _dangling_brain(brain: Brain, models: list[str], datasets: list[str]) -> lis
         for name, setting in brain.settings.items()
         if (of := setting.recipe.control_of) is not None
     ]
-    faults = [
+    faults: list[Fault] = [
         (
             ("brain", *path),
             name,

@@ -44,8 +44,8 @@ def check_profile(file: Path, options: Iterable[str], rules: Iterable[str] | Non
         named = [(rule, at) for rule, at, _ in pairs(value)] if key in BY_RULE else []
         if key == ARRAYS and isinstance(value.value, str):
             named = [(rule, node) for rule in array_rules(value.value) - {"all"}]
-        for rule, rule_node in named if rules is not None else ():
-            if rule not in rules:
+        for rule, rule_node in named:
+            if rules is not None and rule not in rules:
                 line = f"{relative(file)}, line {rule_node.start_mark.line + 1}"
                 lines.append(f"{line}: {key}.{rule}: no such rule{nearest(rule, sorted(rules))}")
     if lines:

@@ -68,7 +68,8 @@ def told_of(error: BaseException, path: Path | str | None = None) -> str | None:
         number = errno.ENOSPC  # of a library that says less than the system told it
     if number is None:
         return None
-    place = Path(path or named) if path or named else None
+    at = path or named
+    place = Path(at) if at else None
     where, free = (f"{place}: ", _free(place)) if place else ("", "")
     return f"{where}{_FULL[number]}{free}; free some space and run again: {_KEPT}"
 

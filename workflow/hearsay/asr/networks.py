@@ -239,7 +239,8 @@ def own_configuration(model: EncDecCTCModel, labels: Sequence[str]) -> dict[str,
         for audio at another sampling rate than ours.
     """
     given = OmegaConf.to_container(model.cfg, resolve=True)
-    parts = {key: given[key] for key in ("preprocessor", "encoder", "decoder")}
+    assert isinstance(given, dict), "a model's configuration"
+    parts: dict[str, Any] = {key: given[key] for key in ("preprocessor", "encoder", "decoder")}
     rate = parts["preprocessor"].get("sample_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
         raise InputError(f"the model hears audio at {rate} Hz; one for {SAMPLE_RATE} Hz is needed")

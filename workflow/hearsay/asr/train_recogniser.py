@@ -145,7 +145,9 @@ class Validation:
                 errors, words = errors + found.errors, words + found.words
         sums = torch.tensor([loss, len(self._clips), errors, words], dtype=torch.float64)
         if self._fabric.world_size > 1:
-            sums = self._fabric.all_reduce(sums.to(self._fabric.device), reduce_op="sum").cpu()
+            added = self._fabric.all_reduce(sums.to(self._fabric.device), reduce_op="sum")
+            assert isinstance(added, torch.Tensor)
+            sums = added.cpu()
         return {
             "validation_loss": float(sums[0] / sums[1]),
             "validation_wer": float(sums[2] / sums[3]),

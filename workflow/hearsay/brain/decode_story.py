@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.provenance import Run
 
+if TYPE_CHECKING:
+    from hearsay.brain.language_model import LanguageModel
+
 STEP = "hearsay.brain.decode_story"
 ROWS = 256  # decoded at once
 COLUMNS = [
@@ -61,7 +64,7 @@ COLUMNS = [
 class Decoder:
     """A trained setting, ready to turn prompts into text."""
 
-    language_model: nn.Module
+    language_model: "LanguageModel"
     text: AlignedText
     options: dict[str, Any]
     device: torch.device
@@ -124,8 +127,8 @@ def inputs_of(story: Story, draws: int, *, controls: bool) -> list[tuple[str, in
 
 def expected_words(word_rate: Path, story: str, windows: Sequence[Window]) -> list[int]:
     """Words that the word-rate model predicts for every window, rounded."""
-    rate = pd.read_csv(word_rate)
-    rate = rate[rate["story"] == story].sort_values("row")["predicted"].to_numpy()
+    rates = pd.read_csv(word_rate)
+    rate = rates[rates["story"] == story].sort_values("row")["predicted"].to_numpy()
     if len(rate) < windows[-1].row + len(windows[-1].words):
         raise InputError(f"{word_rate}: has {len(rate)} rows of {story}, too few for its windows")
     return [round(float(rate[w.row : w.row + len(w.words)].sum())) for w in windows]

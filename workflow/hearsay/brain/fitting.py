@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from hearsay.brain.windows import Window
 from hearsay.errors import InputError
 from hearsay.training.fabric import Fabric
 from hearsay.training.loop import Training
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Examples:
 def make_examples(
     windows: Sequence[Window],
     text: AlignedText,
-    encoder: tuple[nn.Module, Any],
+    encoder: "tuple[PreTrainedModel, Any]",
     recipe: Mapping[str, Any],
     *,
     what: str,

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     GenerationConfig,
     LogitsProcessor,
@@ -15,6 +15,9 @@ from transformers import (
 )
 
 from hearsay.brain.aligned_text import AlignedText
+
+if TYPE_CHECKING:
+    from hearsay.brain.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class _MostWordsPerTR(LogitsProcessor):
 
 
 def generate(
-    model: nn.Module,
+    model: "LanguageModel",
     prompts: Tensor,
     text: AlignedText,
     limits: Sequence[int],
@@ -143,11 +146,11 @@ def generate(
             processors.append(_MostWordsPerTR(words_per_tr, text.mark, spelling))
     else:
         stop = _StopAtWords(bound, spelling)
-    options: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "greedy": {"do_sample": False},
         "beam": {"do_sample": False, "num_beams": beams},
         "nucleus": {"do_sample": True, "top_p": top_p, "top_k": 0},
-    }[method]
+    }
     config = GenerationConfig(
         max_new_tokens=text.max_tokens,
         pad_token_id=_padding(text),
@@ -155,7 +158,7 @@ def generate(
         return_dict_in_generate=False,
         # A window has neither beginning nor end, so that only `stop` ends a row.
         suppress_tokens=text.tokenizer.all_special_ids or None,
-        **options,
+        **ways[method],
     )
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), torch.no_grad():

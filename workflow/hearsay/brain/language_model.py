@@ -3,15 +3,30 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from hearsay.errors import InputError, reason_of
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
 
-def load_causal(folder: Path | str) -> tuple[nn.Module, Any]:
+    class LanguageModel(nn.Module):
+        """What causal models of transformers have in common with peft's around them."""
+
+        config: PretrainedConfig
+        generation_config: Any
+
+        def get_input_embeddings(self) -> nn.Embedding:
+            """The embeddings of tokens."""
+
+        def generate(self, **options: Any) -> Tensor:
+            """Ids of what is decoded."""
+
+
+def load_causal(folder: Path | str) -> "tuple[LanguageModel, Any]":
     """A causal language model (float32, evaluation mode) and its tokeniser, from a local folder."""
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -21,7 +36,7 @@ def load_causal(folder: Path | str) -> tuple[nn.Module, Any]:
     return model, tokenizer
 
 
-def load_encoder(folder: Path | str) -> tuple[nn.Module, Any]:
+def load_encoder(folder: Path | str) -> "tuple[PreTrainedModel, Any]":
     """A text encoder without its heads, frozen, and its tokeniser, from a local folder."""
     from transformers import AutoModel
 
@@ -29,7 +44,7 @@ def load_encoder(folder: Path | str) -> tuple[nn.Module, Any]:
     return encoder.requires_grad_(False), tokenizer
 
 
-def _load(folder: Path | str, kind: Any) -> tuple[nn.Module, Any]:
+def _load(folder: Path | str, kind: Any) -> tuple[Any, Any]:
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
@@ -54,7 +69,7 @@ def _load(folder: Path | str, kind: Any) -> tuple[nn.Module, Any]:
     return model.eval(), tokenizer
 
 
-def with_lora(model: nn.Module, rank: int) -> nn.Module:
+def with_lora(model: "LanguageModel", rank: int) -> "LanguageModel":
     """Freeze `model` and add low-rank adapters of `rank` to all its linear layers (peft)."""
     import warnings
 
@@ -62,12 +77,13 @@ def with_lora(model: nn.Module, rank: int) -> nn.Module:
 
     with warnings.catch_warnings():  # peft adapts to GPT-2's transposed layers, and says so
         warnings.simplefilter("ignore")
-        return get_peft_model(
+        adapted = get_peft_model(
             model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         )
+    return cast("LanguageModel", adapted)  # it hands on what it does not have itself
 
 
-def check_context(model: nn.Module, prompt_length: int, max_tokens: int) -> None:
+def check_context(model: "LanguageModel", prompt_length: int, max_tokens: int) -> None:
     """Refuse a prompt and target that are longer than the model's context."""
     config = model.config
     context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 0)
@@ -78,7 +94,7 @@ def check_context(model: nn.Module, prompt_length: int, max_tokens: int) -> None
         )
 
 
-def prompted_logits(model: nn.Module, prompt: Tensor, ids: Tensor) -> Tensor:
+def prompted_logits(model: "LanguageModel", prompt: Tensor, ids: Tensor) -> Tensor:
     """Logits [B, L, vocabulary] that predict `ids` [B, L] after `prompt` [B, k, width].
 
     Position l is predicted from the prompt and the tokens before l. Targets are padded on the
@@ -91,7 +107,7 @@ def prompted_logits(model: nn.Module, prompt: Tensor, ids: Tensor) -> Tensor:
 
 @torch.no_grad()
 def text_features(
-    encoder: nn.Module,
+    encoder: "PreTrainedModel",
     tokenizer: Any,
     texts: Sequence[str],
     *,

@@ -109,26 +109,26 @@ def score_protocol(
             f"{story.name}: too short for a window of protocol {protocol.name!r}; leave it out"
         )
     references, hypotheses = [], []
-    for (_, kind), draws in found.items():
-        for pairs in draws:
+    for (_, kind), its in found.items():
+        for pairs in its:
             references += pairs.references
             hypotheses += pairs.hypotheses
         if protocol.mismatch and kind == DECODING:
-            references += draws[0].references * len(draws[0].windows)
-            hypotheses += [h for h in draws[0].hypotheses for _ in draws[0].windows]
+            references += its[0].references * len(its[0].windows)
+            hypotheses += [h for h in its[0].hypotheses for _ in its[0].windows]
     values = score(references, hypotheses)
     scored, start = {}, 0
-    for (setting, kind), draws in found.items():
-        n = len(draws[0].windows)
-        stop = start + n * len(draws)
-        by_draw = {m: v[start:stop].reshape(len(draws), n) for m, v in values.items()}
+    for (setting, kind), its in found.items():
+        n = len(its[0].windows)
+        stop = start + n * len(its)
+        by_draw = {m: v[start:stop].reshape(len(its), n) for m, v in values.items()}
         start, mismatch = stop, {}
         if protocol.mismatch and kind == DECODING:
             mismatch = {m: v[start : start + n * n].reshape(n, n) for m, v in values.items()}
             start += n * n
-        ratios = [length_ratio(p.references, p.hypotheses) for p in draws]
-        distinct = [distinct_share([" ".join(h) for h in p.hypotheses]) for p in draws]
+        ratios = [length_ratio(p.references, p.hypotheses) for p in its]
+        distinct = [distinct_share([" ".join(h) for h in p.hypotheses]) for p in its]
         scored[setting, kind] = Scored(
-            draws[0].windows, by_draw, np.mean(ratios), np.mean(distinct), mismatch
+            its[0].windows, by_draw, float(np.mean(ratios)), float(np.mean(distinct)), mismatch
         )
     return scored

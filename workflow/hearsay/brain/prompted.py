@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -16,6 +16,9 @@ from hearsay.brain.prompts import FmriEncoder, PromptMapper
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 
+if TYPE_CHECKING:
+    from hearsay.brain.language_model import LanguageModel
+
 CONTRASTIVE = {"paper": contrastive_loss, "public-code": public_code_contrastive_loss}
 
 
@@ -26,7 +29,7 @@ class TextPrompted(nn.Module):
     ``labels`` [B, L].
     """
 
-    def __init__(self, mapper: PromptMapper, language_model: nn.Module, *, loss: str) -> None:
+    def __init__(self, mapper: PromptMapper, language_model: "LanguageModel", *, loss: str) -> None:
         super().__init__()
         self.mapper, self.language_model, self.loss = mapper, language_model, loss
 
@@ -52,7 +55,7 @@ class FmriPrompted(nn.Module):
     def __init__(
         self,
         encoder: FmriEncoder,
-        language_model: nn.Module,
+        language_model: "LanguageModel",
         mapper: PromptMapper,
         recipe: Mapping[str, Any],
     ) -> None:
@@ -91,7 +94,7 @@ def _keep_frozen(module: Any, language_model: nn.Module) -> Any:
     return module
 
 
-def set_tuning(language_model: nn.Module, *, tuned: bool, lora_rank: int) -> nn.Module:
+def set_tuning(language_model: "LanguageModel", *, tuned: bool, lora_rank: int) -> "LanguageModel":
     """Freeze the language model, or let all of it or low-rank adapters be trained."""
     if not tuned:
         return language_model.requires_grad_(False)

@@ -101,7 +101,10 @@ def read_decoded(path: Path | str, story: str) -> Decoded:
     if not len(frame):
         raise InputError(f"{path}: no window was decoded; decode the story again")
     groups = frame.sort_values("window").groupby(["input", "draw"], sort=True)
-    decoded = {(str(kind), int(draw)): rows.reset_index(drop=True) for (kind, draw), rows in groups}
+    decoded = {
+        (str(kind), int(rows["draw"].iloc[0])): rows.reset_index(drop=True)
+        for (kind, _), rows in groups
+    }
     first = next(iter(decoded.values()))
     if (first["start"].diff().dropna() < SECONDS).any():
         raise InputError(f"{path}: windows overlap; decode windows of {SECONDS} s that do not")

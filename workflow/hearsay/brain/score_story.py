@@ -51,8 +51,8 @@ def rivals_of(
 ) -> dict[str, Scored]:
     """What a setting's decoding is compared with, by name of the control."""
     rivals = {kind: scored[setting, kind] for kind in CONTROLS if (setting, kind) in scored}
-    if controls.get(setting):
-        rivals[TRAINED_CONTROL] = scored[controls[setting], DECODING]
+    if control := controls.get(setting):
+        rivals[TRAINED_CONTROL] = scored[control, DECODING]
     return rivals
 
 

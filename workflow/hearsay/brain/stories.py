@@ -109,7 +109,7 @@ def split_stories(
     if test_story not in known:
         raise InputError(f"test_story: no story {test_story!r}; there are {listed}")
     others = [name for name in known if name != test_story]
-    if isinstance(validation, bool) or not isinstance(validation, int):
+    if not isinstance(validation, int):
         chosen = list(validation)
         if test_story in chosen:
             raise InputError(

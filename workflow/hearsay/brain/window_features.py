@@ -1,17 +1,20 @@
 """What the text prompt is made of: the text encoder's features of each window."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from hearsay.brain.aligned_text import joined
 from hearsay.brain.language_model import text_features
 from hearsay.brain.windows import Window
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 def features_of(
-    windows: Sequence[Window], encoder: tuple[nn.Module, Any], recipe: Mapping[str, Any]
+    windows: Sequence[Window], encoder: "tuple[PreTrainedModel, Any]", recipe: Mapping[str, Any]
 ) -> Tensor:
     """The text features [N, F] that the mapping network reads."""
     aligned = recipe["stop"] == "tokens" and recipe["encoder_text"] == "aligned"

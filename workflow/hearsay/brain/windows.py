@@ -81,6 +81,12 @@ def cut(
     ]
 
 
-def cut_all(stories: Iterable[Story], **options: int) -> list[Window]:
+def cut_all(
+    stories: Iterable[Story], *, window: int = 10, hop: int = 10, context: int = 0, shift: int = 0
+) -> list[Window]:
     """The windows of several stories, story by story."""
-    return [window for story in stories for window in cut(story, **options)]
+    return [
+        one
+        for story in stories
+        for one in cut(story, window=window, hop=hop, context=context, shift=shift)
+    ]

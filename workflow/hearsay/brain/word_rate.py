@@ -210,4 +210,4 @@ class _Rows:
 def _delayed_products(one: np.ndarray, other: np.ndarray, delays: Sequence[int]) -> np.ndarray:
     """``delayed(one) @ delayed(other).T`` without making either."""
     plain = one.astype(np.float64) @ other.T.astype(np.float64)
-    return sum(_shifted(_shifted(plain, delay).T, delay).T for delay in delays)
+    return np.asarray(sum(_shifted(_shifted(plain, delay).T, delay).T for delay in delays))

@@ -117,7 +117,7 @@ def _gpus(resources: Mapping[str, Any]) -> dict[str, int]:
         if family != "gpu":
             continue
         for inner, count in value.items() if isinstance(value, Mapping) else [(kind, value)]:
-            found[inner or ""] = int(getattr(count, "count", count))
+            found[inner or ""] = int(count.count if hasattr(count, "count") else count)
     return found
 
 

@@ -28,11 +28,13 @@ class Commands:
             key, separator, value = line.partition(" = ")
             if separator:
                 values[key.strip()] = value.strip()
+        age = re.match(r"\d*", values.get("MinJobAge", ""))
+        assert age is not None, "no digits match too"
         return Configuration(
             name=values.get("ClusterName", ""),
             version=values.get("SLURM_VERSION", ""),
             accounting=values.get("AccountingStorageType", "").endswith("slurmdbd"),
-            min_job_age=int(re.match(r"\d*", values.get("MinJobAge", ""))[0] or 0),
+            min_job_age=int(age[0] or 0),
             preemption=values.get("PreemptMode", "OFF"),
             requeue=values.get("JobRequeue", "1") == "1",
             max_array_size=int(values.get("MaxArraySize", 0)),
@@ -45,7 +47,7 @@ class Commands:
             node = Node(
                 name=record["NodeName"],
                 # What the system keeps for itself is not for jobs.
-                cpus=int(record.get("CPUEfctv") or record.get("CPUTot", 0)),
+                cpus=int(record.get("CPUEfctv") or record.get("CPUTot", "0")),
                 memory=int(record.get("RealMemory", 0)) - int(record.get("MemSpecLimit", 0) or 0),
                 gpus=gpus_of(record.get("Gres", "")),
                 state=record.get("State", ""),

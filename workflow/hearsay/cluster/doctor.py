@@ -187,7 +187,7 @@ def _remedy(found: Findings, job: Planned, partitions: Sequence[Partition]) -> N
             lines["slurm_partition"] = partition.name
         if less.cpus < job.cpus:
             found.threads[job.rule] = less.cpus
-        if less.minutes != job.minutes and job.minutes:
+        if job.minutes and partition.minutes and less.minutes != job.minutes:
             lines["runtime"] = str(less.minutes)
             if job.rule.startswith("train_"):
                 attempts = math.ceil(job.minutes / partition.minutes) - 1

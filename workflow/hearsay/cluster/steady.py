@@ -12,9 +12,9 @@ The tests of tests/slurm do these things to a real cluster.
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from logging import Logger
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from hearsay.cluster.commands import ask
 from hearsay.errors import InputError
@@ -22,7 +22,14 @@ from hearsay.errors import InputError
 LAST_LOOK = 10  # answers in a row after which a preempted job is not expected back
 
 
-def make_steady(plugin: ModuleType, *, seconds: float = 10) -> None:
+class Plugin(Protocol):
+    """What is replaced of the module `snakemake_executor_plugin_slurm`."""
+
+    query_job_status: Callable[[str, Logger], Awaitable[Any]]
+    get_min_job_age: Callable[[], int | None]
+
+
+def make_steady(plugin: Plugin, *, seconds: float = 10) -> None:
     """Replace two functions of the plugin by ones that wait, remember and read states rightly.
 
     Parameters

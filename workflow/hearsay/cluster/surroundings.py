@@ -26,7 +26,7 @@ def addresses(settings: Settings) -> dict[str, str]:
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     urls = [hub for model in settings.models.values() if model.hub]
     urls += [model.url for model in settings.models.values() if model.url]
-    urls += [c.url for c in settings.text_corpora.values() if getattr(c, "url", None)]
+    urls += [c.url for c in settings.text_corpora.values() if c.url]
     for corpus in settings.speech_corpora.values():
         urls += [archive.url for archive in corpus.archives.values()]
         urls += [corpus.listed.url] if corpus.listed else []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from hearsay.cluster.facts import EndedJob
 from hearsay.errors import InputError
@@ -61,7 +61,7 @@ def _optional(text: str) -> float | None:
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
-    each.name: _optional if each.type == float | None else each.type for each in fields(Use)
+    name: _optional if kind == float | None else kind for name, kind in get_type_hints(Use).items()
 }
 
 

@@ -180,7 +180,7 @@ def _lowered(text: str, language: str | Alphabet, punctuation: Counter[str]) -> 
     # Before lower(), which makes two characters of İ; after it, so that they may compose.
     text = unicodedata.normalize("NFC", text)
     if isinstance(language, Alphabet):
-        text = text.translate(str.maketrans(dict(language.capitals)))
+        text = text.translate({ord(letter): small for letter, small in language.capitals.items()})
     text = text.lower()
     return unicodedata.normalize("NFC", text)
 

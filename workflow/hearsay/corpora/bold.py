@@ -128,7 +128,7 @@ def _volumes(path: Path, image: Any) -> Iterator[np.ndarray]:
     shape, count = image.shape[:3], image.shape[3]
     size = int(np.prod(shape)) * data.dtype.itemsize
     try:
-        with ImageOpener(path) as stream:
+        with ImageOpener(str(path)) as stream:
             stream.seek(data.offset)
             for k in range(count):
                 content = stream.read(size)

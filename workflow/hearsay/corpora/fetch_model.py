@@ -124,7 +124,7 @@ def main(
         with contextlib.suppress(OSError):  # what has come stays for the next try
             partial.rmdir()
         raise
-    files = {
+    files: dict[str, dict[str, Any]] = {
         file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(partial.iterdir())
         if file.is_file()

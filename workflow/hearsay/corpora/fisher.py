@@ -62,8 +62,8 @@ def list_recordings(source: Source, parts: Sequence[str], options: Mapping[str, 
             else:
                 lines = source.read(name).decode("utf-8", errors="replace").splitlines()
                 _add_call(listing, call, lines, audio[call], speakers)
-        found = len(listing.recordings) + len(listing.rejected) - before
-        check_count(str(source.path), part, found, options.get("counts") or {})
+        listed = len(listing.recordings) + len(listing.rejected) - before
+        check_count(str(source.path), part, listed, options.get("counts") or {})
     return listing
 
 

@@ -18,7 +18,7 @@ from hearsay.corpora.audio import RATE, AudioError, opened
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 
-_KINDS = {
+_KINDS: dict[str, type | tuple[type, ...]] = {
     "id": str,
     "audio_filepath": str,
     "duration": (int, float),

@@ -212,9 +212,11 @@ def _plan(
     raw: list[str] = typer.Option([], help="A story of which the raw scans are wanted too."),
 ) -> None:
     """Print what subjects need, without fetching anything and without network."""
-    if clone is None and manifest is None:
+    cloned = clone is not None and clone.exists()
+    source = clone if cloned or manifest is None else manifest
+    if source is None:
         raise InputError("name a dataset: --clone DIR or --manifest FILE")
-    dataset = read_dataset(clone if clone is not None and clone.exists() else manifest or clone)
+    dataset = read_dataset(source)
     plans = [plan(dataset, name, raw=raw) for name in subject or dataset.subjects]
     for one in plans:
         print(describe(one, clone, stories=stories))

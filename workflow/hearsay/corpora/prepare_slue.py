@@ -14,7 +14,7 @@ import typer
 
 from hearsay.corpora.manifest import read_manifest
 from hearsay.corpora.prepare_speech import prepare
-from hearsay.corpora.slue import LABELS, list_labelled, write_labels
+from hearsay.corpora.slue import LABELS, Labelled, list_labelled, write_labels
 from hearsay.corpora.speech_source import open_source
 from hearsay.errors import InputError
 from hearsay.provenance import Run
@@ -55,7 +55,7 @@ def main(
         rows, _ = list_labelled(open_source(source, options["parts"]), options["parts"], told)
     except InputError as error:
         raise InputError(f"{corpus}: {part}: {error}") from None
-    sentiment = {}
+    sentiment: dict[str, Labelled] = {}
     for row in rows:
         sentiment.setdefault(row.recording.id, row)  # as of ids that come again the first is kept
     kept = [sentiment[clip.id] for clip in read_manifest(manifest)]

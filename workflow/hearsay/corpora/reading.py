@@ -13,8 +13,10 @@ from hearsay.errors import InputError, reason_of
 
 # The last ones are what zipfile and tarfile raise for numbers and names that make no sense; LZMA
 # streams say how much memory they want.
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError)
-_BROKEN += (ValueError, LookupError, OverflowError, struct.error, MemoryError)
+_BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, OSError),
+    *(ValueError, LookupError, OverflowError, struct.error, MemoryError),
+)
 
 
 def hidden(name: str) -> bool:

@@ -153,9 +153,9 @@ def tree(repository: Path, version: str = "HEAD") -> dict[str, Entry]:
     rows = []
     for line in filter(None, listing.split("\0")):
         facts, path = line.split("\t", 1)
-        mode, kind, blob, size = facts.split()
+        mode, kind, blob, length = facts.split()
         if kind == "blob":
-            rows.append((path, mode, blob, int(size)))
+            rows.append((path, mode, blob, int(length)))
     small = {blob for _, mode, blob, size in rows if mode == "120000" or size < 512}
     contents = _contents(repository, sorted(small))
     entries = {}

@@ -20,7 +20,7 @@ from hearsay.corpora.speech_containers import (
     regular,
     safe,
 )
-from hearsay.corpora.tar_members import is_tar, open_tar
+from hearsay.corpora.tar_members import forget_members, is_tar, open_tar
 from hearsay.errors import InputError
 
 LARGEST_RATIO = 100  # of unpacked to packed bytes; nothing that is heard packs so well
@@ -198,14 +198,14 @@ class Tar:
                 member, first = (first or archive.next()), None
             if member is None:
                 break
-            archive.members = []  # it would keep all of them
+            forget_members(archive)
             passed = member.offset_data + member.size  # headers too: nothing packs like them
             if limit is not None and passed > limit:
                 raise _too_much(self.path)
             yield number, member
             number += 1
         with refused(self.path):
-            while block := archive.fileobj.read(1 << 20):  # type: ignore[union-attr]
+            while block := archive.fileobj.read(1 << 20):
                 passed += len(block)
                 if limit is not None and passed > limit:
                     raise OSError("its end is too long")

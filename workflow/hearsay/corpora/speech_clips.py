@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearsay.corpora.audio import (
     RATE,
@@ -14,6 +15,9 @@ from hearsay.corpora.audio import (
     to_int16,
     wav_bytes,
 )
+
+if TYPE_CHECKING:
+    import soundfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +98,13 @@ def crashed(request: Request, signal: str) -> list[Outcome]:
     return [_rejected(piece, error) for piece in request.pieces]
 
 
-def _clip(file, piece: Piece, limits: Limits) -> Outcome:
+def _clip(file: "soundfile.SoundFile", piece: Piece, limits: Limits) -> Outcome:
     samples = decode_piece(
         file, start=piece.start, end=piece.end, channel=piece.channel, stated=piece.duration
     )
     _check_length(len(samples), piece.needed, limits)
     rounded = to_int16(samples)
-    digest = hashlib.sha256(rounded).hexdigest()
+    digest = hashlib.sha256(rounded.data).hexdigest()
     outcome = Outcome(piece.index, len(rounded), digest)
     wav = wav_bytes(rounded)
     if piece.file is None:

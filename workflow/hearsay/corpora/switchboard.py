@@ -40,11 +40,11 @@ def list_recordings(source: Source, parts: Sequence[str], options: Mapping[str, 
     folder = folder_of(source, "Switchboard")
     check_parts("switchboard", parts, ("all",))
     names = source.names()
-    texts = {}
+    texts: dict[tuple[str, str], str] = {}
     for name in names:
         if told := _TEXT.fullmatch(name.rpartition("/")[2]):
             texts[told[1], told[2].upper()] = name
-    audio = {}
+    audio: dict[str, str] = {}
     for stem, name in by_stem(names, (".wav", ".flac", ".sph")).items():
         if told := re.fullmatch(r"sw0?(\d{4})", stem):
             audio[told[1]] = name
@@ -63,8 +63,8 @@ def list_recordings(source: Source, parts: Sequence[str], options: Mapping[str, 
         else:
             for channel, side in enumerate("AB"):
                 _add_side(source, listing, (call, side), channel, texts, audio[call])
-    found = len(listing.recordings) + len(listing.rejected)
-    check_count(str(source.path), "all", found, options.get("counts") or {})
+    listed = len(listing.recordings) + len(listing.rejected)
+    check_count(str(source.path), "all", listed, options.get("counts") or {})
     return listing
 
 

@@ -23,7 +23,7 @@ class Member(tarfile.TarInfo):
     """Header of a member; a broken or hostile one is an error, and ends nothing in silence."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "Member":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Member":
         """As the method of Python's class, which calls it for every block that is a header."""
         try:
             found = super().frombuf(buf, encoding, errors)
@@ -48,6 +48,11 @@ def open_tar(source: Path | BinaryIO) -> tarfile.TarFile:
     return tarfile.open(fileobj=source, tarinfo=Member)
 
 
+def forget_members(archive: tarfile.TarFile) -> None:
+    """Let go of the headers of members that were passed; Python's reader would keep all of them."""
+    archive.members = []  # type: ignore[attr-defined]  # not in typeshed
+
+
 def members_of(
     archive: tarfile.TarFile, most: int | None = None, largest: int | None = None
 ) -> Iterator[tarfile.TarInfo]:
@@ -65,7 +70,7 @@ def members_of(
     """
     number = 0
     while (member := archive.next()) is not None:
-        archive.members = []
+        forget_members(archive)
         number += 1
         end = member.offset_data + member.size
         if (most is not None and number > most) or (largest is not None and end > largest):

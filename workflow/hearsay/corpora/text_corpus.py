@@ -97,7 +97,8 @@ def read_tokens(path: Path | str) -> TokenCorpus:
             f"{path}: cannot be read as tokens of a corpus ({error}); remove it and make it anew"
         ) from None
     _check(path, texts, words)
-    return TokenCorpus(*texts, words=words.tolist())
+    train, valid, test = texts
+    return TokenCorpus(train, valid, test, words.tolist())
 
 
 def _check(path: Path | str, texts: Sequence[np.ndarray], words: np.ndarray) -> None:

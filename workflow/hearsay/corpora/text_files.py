@@ -11,11 +11,11 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from hearsay.corpora.reading import hidden, refused
 from hearsay.corpora.speech_containers import regular
-from hearsay.corpora.tar_members import is_tar, open_tar
+from hearsay.corpora.tar_members import forget_members, is_tar, open_tar
 from hearsay.corpora.text_corpus import SPLITS
 from hearsay.errors import InputError
 
@@ -24,6 +24,7 @@ LARGEST_IN_ALL = 4 * LARGEST  # bytes that an archive may unpack to
 MOST_FILES = 100_000
 
 _NAMED = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
+Stream = IO[bytes]
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -47,7 +48,7 @@ class Text:
         return f"{self.path} ({self.name})" if self.in_archive else str(self.path)
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[Stream]:
         """Its bytes as a stream; a damaged archive or too large a member is an `InputError`."""
         if self.in_archive and self.bytes > LARGEST:
             raise InputError(
@@ -56,15 +57,15 @@ class Text:
             )
         with contextlib.ExitStack() as stack, refused(self):
             if not self.in_archive:
-                stream: BinaryIO | None = stack.enter_context(self.path.open("rb"))
+                stream: Stream | None = stack.enter_context(self.path.open("rb"))
             elif zipfile.is_zipfile(self.path):
                 archive = stack.enter_context(zipfile.ZipFile(self.path))
-                stream = stack.enter_context(archive.open(self.name))  # type: ignore[assignment]
+                stream = stack.enter_context(archive.open(self.name))
             else:
                 tar = stack.enter_context(open_tar(self.path))
                 # The last file of the name; a link of the same name is nothing to follow.
                 named = [m for m in tar if m.isreg() and m.name == self.name]
-                stream = tar.extractfile(named[-1])  # type: ignore[assignment]
+                stream = tar.extractfile(named[-1])
             assert stream is not None
             yield stream
 
@@ -177,17 +178,17 @@ def texts_of(source: Path) -> list[Text]:
 
 def _tar_members(source: Path, tar: tarfile.TarFile) -> list[tuple[str, int]]:
     """Names and sizes of a tar archive's files, after reading all of it, but only so much."""
-    members = []
+    members: list[tuple[str, int]] = []
     passed = 0
     while (member := tar.next()) is not None:
-        tar.members = []  # it would keep all of them
+        forget_members(tar)
         passed = member.offset_data + member.size  # headers too: nothing packs like them
         if passed > LARGEST_IN_ALL or len(members) > MOST_FILES:
             raise _too_large(source)
         if member.isreg():
             members.append((member.name, member.size))
     # What is compressed has its checksum behind the last member.
-    while block := tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+    while block := tar.fileobj.read(1 << 20):
         passed += len(block)
         if passed > LARGEST_IN_ALL:
             raise _too_large(source)

@@ -26,7 +26,10 @@ AHEAD_BYTES = 1 << 28
 
 # Signals by which a process falls over its own feet; others come from outside.
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
-_CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+if sys.platform == "linux":
+    _CONTEXT = multiprocessing.get_context("fork")
+else:
+    _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class WorkerPool(Generic[Task, Answer]):
@@ -103,9 +106,10 @@ class WorkerPool(Generic[Task, Answer]):
                 waiting = next(source, None)  # read while the workers work
                 if self._idle and waiting is not None:
                     continue
-            for connection in wait(list(running), timeout=None if running else 0):
-                number, task = running.pop(connection)  # type: ignore[index]
-                ready[number] = (task, self._receive(connection))  # type: ignore[arg-type]
+            for answered in wait(list(running), timeout=None if running else 0):
+                assert isinstance(answered, Connection)
+                number, task = running.pop(answered)
+                ready[number] = (task, self._receive(answered))
 
     def _receive(self, connection: Connection) -> Answer | str:
         try:

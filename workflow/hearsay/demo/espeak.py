@@ -251,6 +251,6 @@ def _times(
     times = []
     for word, start, end in zip(words, starts, edges[1:], strict=True):
         (heard,) = np.nonzero(np.abs(audio[start:end]) > _SILENT)
-        stop = start + heard[-1] + 1 if len(heard) else end  # type: ignore[operator]
-        times.append((word, start / SAMPLE_RATE, int(stop) / SAMPLE_RATE))  # type: ignore[operator]
+        stop = start + heard[-1] + 1 if len(heard) else end
+        times.append((word, start / SAMPLE_RATE, int(stop) / SAMPLE_RATE))  # type: ignore[arg-type,operator]
     return times

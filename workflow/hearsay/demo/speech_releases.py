@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +109,7 @@ def write_common_voice(
     )
 
 
-def _clip_names(language: str, first: int = 17_000_000):
+def _clip_names(language: str, first: int = 17_000_000) -> Iterator[str]:
     number = first
     while True:
         yield f"common_voice_{language}_{number}.mp3"

@@ -145,6 +145,7 @@ def make_model(width: int, layers: int, vocabulary: int) -> Any:
     )
     net = Data2VecAudioForCTC(config)
     first = net.data2vec_audio.feature_extractor.conv_layers[0].conv
+    assert isinstance(first, torch.nn.Conv1d)
     with torch.no_grad():
         first.weight.copy_(band_filters(width, KERNELS[0])[:, None])
     return net

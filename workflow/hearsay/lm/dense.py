@@ -59,5 +59,5 @@ class DenseLayer(nn.Module):
         if self.cell == "gru":
             y, last = torch.gru(x, state[0], weights, *options)
             return y, (last,)
-        y, *last = torch.lstm(x, list(state), weights, *options)
-        return y, tuple(last)
+        y, *both = torch.lstm(x, list(state), weights, *options)
+        return y, tuple(both)

@@ -56,6 +56,13 @@ class EGRU(nn.Module):
     activity : counts events while it is not None.
     """
 
+    # Of the first layer; there are as many of each as there are layers.
+    weight_ih_l0: nn.Parameter
+    weight_hh_l0: nn.Parameter
+    bias_l0: nn.Parameter
+    bias_hh_l0: nn.Parameter  # variant evnn only
+    threshold_logit_l0: nn.Parameter
+
     def __init__(
         self,
         input_size: int,
@@ -187,6 +194,7 @@ class EGRU(nn.Module):
                 self.activity is not None,
             )
             if self.activity is not None:
+                assert cells is not None, "asked for"
                 with torch.no_grad():
                     self.activity.add(
                         layer, values, cells, thresholds, self.pseudo_derivative_width

@@ -75,12 +75,12 @@ def measure(
 def operations(model: LanguageModel, counter: ActivityCounter) -> Iterator[Row]:
     """Multiply-accumulates a word at batch 1, and sizes."""
     sizes, words, cell = model.layer_sizes, model.vocabulary_size, model.cell
-    dense = {
+    dense: dict[str, float] = {
         "dense_macs": dense_macs(sizes, words, cell=cell),
         "dense_macs_rnn": dense_macs(sizes, words, cell=cell, decoder=False),
     }
     active = counter.active_fractions()
-    effective = {
+    effective: dict[str, float] = {
         "effective_macs": dense["dense_macs"],
         "effective_macs_rnn": dense["dense_macs_rnn"],
     }
@@ -104,7 +104,7 @@ def of_training(history: pd.DataFrame, record: Mapping[str, Any]) -> Iterator[Ro
     """
     yield {"metric": "epochs", "value": len(history)}
     yield {"metric": "training_tokens_per_second", "value": record["tokens_per_second"]}
-    best = history.loc[history["validation_perplexity"].idxmin()]
+    best = history.iloc[history["validation_perplexity"].argmin()]
     for column in history.columns:
         if column.startswith("backward_sparsity"):
             yield {"metric": column, "value": best[column]}

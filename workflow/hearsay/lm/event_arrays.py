@@ -34,9 +34,9 @@ class Memory(NamedTuple):
 
     c: np.ndarray  # [L, B, N] cell state
     y: np.ndarray  # [L, B, N] emitted values
-    index: np.ndarray  # int64 [L + 1, B, M] the active units, ascending
+    active: np.ndarray  # int64 [L + 1, B, M] the active units, ascending
     value: np.ndarray  # [L + 1, B, M] their values
-    count: np.ndarray  # int64 [L + 1, B] how many they are
+    counts: np.ndarray  # int64 [L + 1, B] how many they are
     executed: np.ndarray  # int64 [4] multiply-accumulates: words, between, recurrent, decoder
     events: np.ndarray  # int64 [L]
     fed: np.ndarray  # [B, 3N] gates' arguments from below
@@ -63,7 +63,7 @@ def gather_weights(model: LanguageModel, *, lookup: bool) -> Weights:
     bias = np.zeros((layers, 3 * widest), dtype)
     recurrent_bias = np.zeros((layers, 3 * widest), dtype)
     thresholds = np.zeros((layers, widest), dtype)
-    for k, (layer, (below, units)) in enumerate(zip(model.layers, sizes, strict=True)):
+    for k, (layer, (below, units)) in enumerate(zip(model.egru_layers, sizes, strict=True)):
         inputs[k, :below, : 3 * units] = array(layer.weight_ih_l0).T
         recurrent[k, :units, : 3 * units] = array(layer.weight_hh_l0).T
         bias[k, : 3 * units] = array(layer.bias_l0)
@@ -97,15 +97,15 @@ def zero_memory(layer_sizes: Sequence[tuple[int, int]], batch: int, dtype: DType
     memory = Memory(
         c=np.zeros((layers, batch, width), dtype),
         y=np.zeros((layers, batch, width), dtype),
-        index=np.zeros((layers + 1, batch, widest), np.int64),
+        active=np.zeros((layers + 1, batch, widest), np.int64),
         value=np.zeros((layers + 1, batch, widest), dtype),
-        count=np.zeros((layers + 1, batch), np.int64),
+        counts=np.zeros((layers + 1, batch), np.int64),
         executed=np.zeros(4, np.int64),
         events=np.zeros(layers, np.int64),
         fed=np.empty((batch, 3 * width), dtype),
         fed_back=np.empty((batch, 3 * width), dtype),
         scaled=np.empty((batch, widest), dtype),
     )
-    memory.index[0, :, :inputs] = np.arange(inputs)  # word vectors have no silent units
-    memory.count[0] = inputs
+    memory.active[0, :, :inputs] = np.arange(inputs)  # word vectors have no silent units
+    memory.counts[0] = inputs
     return memory

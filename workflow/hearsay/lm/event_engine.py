@@ -140,7 +140,7 @@ class EventEngine:
         """Units that were active at the last step, per layer and sequence."""
         memory = self._memory
         return [
-            [memory.index[k, b, : memory.count[k, b]].copy() for b in range(self.batch)]
+            [memory.active[k, b, : memory.counts[k, b]].copy() for b in range(self.batch)]
             for k in range(1, len(self.layer_sizes) + 1)
         ]
 
@@ -172,7 +172,7 @@ def check_threads(threads: int) -> int:
     InputError
         if numba, and so the engine, cannot have as many here.
     """
-    most = numba.config.NUMBA_NUM_THREADS
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # of the environment
     if not 1 <= threads <= most:
         raise InputError(f"threads is {threads}; the event engine can have 1 to {most} here")
     return threads

@@ -10,12 +10,18 @@ numba's cache would not see that a callee elsewhere has changed.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
 
 # Contracting a·b + c into one instruction is the only liberty that the compiler has.
-OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "fastmath": {"contract"},
+    "error_model": "numpy",
+}
 COLUMNS = 4096  # of the accumulator at a time: 16 KiB in float32
 FIRST = np.int64(0)  # a plain 0 would be a type of its own, and compile everything twice
 LEAST = 200_000  # multiply-accumulates (50 µs) that are worth waking other threads
@@ -221,7 +227,7 @@ def feed(layer, tokens, weights, memory, lookup, threads):
             copy(memory.value[layer, b], word, weights.sizes[layer, 0])
     if layer == 0 and lookup:
         return
-    index, value, count = memory.index[layer], memory.value[layer], memory.count[layer]
+    index, value, count = memory.active[layer], memory.value[layer], memory.counts[layer]
     memory.executed[min(layer, 1)] += add_product(
         memory.fed, weights.inputs[layer], index, value, count, FIRST, width, threads
     )
@@ -232,7 +238,8 @@ def advance_layer(layer, weights, memory, paper, threads):
     """From memory.fed and the layer's last events to its new ones."""
     units = weights.sizes[layer, 1]
     c, y, thresholds = memory.c[layer], memory.y[layer], weights.thresholds[layer]
-    index, value, count = memory.index[layer + 1], memory.value[layer + 1], memory.count[layer + 1]
+    level = layer + 1
+    index, value, count = memory.active[level], memory.value[level], memory.counts[level]
     fed, back, scaled = memory.fed, memory.fed_back, memory.scaled
     recurrent = weights.recurrent[layer]
     lanes = range(len(count))
@@ -266,7 +273,7 @@ def advance(tokens, weights, memory, logits, paper, lookup, threads):
         advance_layer(layer, weights, memory, paper, threads)
     for b in range(len(tokens)):
         copy(logits[b], weights.decoder_bias, logits.shape[1])
-    index, value, count = memory.index[layers], memory.value[layers], memory.count[layers]
+    index, value, count = memory.active[layers], memory.value[layers], memory.counts[layers]
     memory.executed[3] += add_product(
         logits, weights.decoder, index, value, count, FIRST, logits.shape[1], threads
     )

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hearsay.lm import event_kernels as kernels
+from hearsay.lm.egru import EGRU
 from hearsay.lm.event_engine import EventEngine
 from hearsay.lm.language_model import LanguageModel
 
@@ -50,7 +51,7 @@ def model_with_activity(
         model.embedding.weight.normal_()
         words = torch.randint(vocabulary, (48, 16))
     x = model.embedding(words)
-    for layer in model.layers:
+    for layer in model.egru_layers:
         units = layer.hidden_size
         _spread(layer, x)
         low, high = -14.0, 14.0
@@ -64,7 +65,7 @@ def model_with_activity(
     return model
 
 
-def _spread(layer: nn.Module, x: Tensor) -> None:
+def _spread(layer: EGRU, x: Tensor) -> None:
     """Scale the inputs' weights so that update gates vary widely, and candidates hardly."""
     units = layer.hidden_size
     spread = (x @ layer.weight_ih_l0[:units].T).std().item()
@@ -99,7 +100,7 @@ class DensePath:
 
     def __init__(self, model: LanguageModel, *, batch: int = 1, lookup: bool = False) -> None:
         self.copied = copies_are_faster([w.detach() for w in _matrices(model)], batch)
-        self.layers = [_DenseLayer(layer, batch, self.copied) for layer in model.layers]
+        self.layers = [_DenseLayer(layer, batch, self.copied) for layer in model.egru_layers]
         self.embedding = model.embedding.weight.detach()
         decoder, bias = model.sparse_decoder()
         self.decoder, self.bias = _arranged(decoder.detach().T, self.copied), bias.detach()
@@ -119,7 +120,7 @@ class DensePath:
 
 
 def _matrices(model: LanguageModel) -> list[Tensor]:
-    return [w for layer in model.layers for w in (layer.weight_ih_l0, layer.weight_hh_l0)]
+    return [w for layer in model.egru_layers for w in (layer.weight_ih_l0, layer.weight_hh_l0)]
 
 
 def _arranged(weight: Tensor, copied: bool) -> Tensor:
@@ -145,7 +146,7 @@ def copies_are_faster(weights: Sequence[Tensor], batch: int) -> bool:
 
 
 class _DenseLayer:
-    def __init__(self, layer: nn.Module, batch: int, copied: bool) -> None:
+    def __init__(self, layer: EGRU, batch: int, copied: bool) -> None:
         self.inputs = _arranged(layer.weight_ih_l0.detach().T, copied)
         self.bias = layer.bias_l0.detach()
         self.paper, self.units = layer.variant == "paper", layer.hidden_size
@@ -173,6 +174,7 @@ class _DenseLayer:
                 kernels.scale_by_reset(given[b], back[b], every, y[b], units, scaled[b], units)
             torch.mm(self.scaled, self.recurrent[1], out=self.back[:, 2 * units :])
         else:
+            assert self.back_bias is not None
             torch.addmm(self.back_bias, self.y, self.recurrent[0], out=self.back)
         for b in lanes:
             if self.paper:
@@ -271,18 +273,17 @@ def measure_point(
     }
 
 
-def break_even(
-    active: Sequence[float], engine_ms: Sequence[float], other_ms: Sequence[float]
-) -> float | None:
+def break_even(active: ArrayLike, engine_ms: ArrayLike, other_ms: ArrayLike) -> float | None:
     """Active fraction at which the engine takes as long as another, interpolated linearly.
 
     None if it is faster at every fraction measured; 0 if at none. `active` must ascend.
     """
     ahead = np.asarray(engine_ms) - np.asarray(other_ms)  # negative: the engine is faster
+    at = np.asarray(active)
     for k in range(len(ahead)):
         if ahead[k] >= 0:
             if k == 0:
                 return 0.0
             share = -ahead[k - 1] / (ahead[k] - ahead[k - 1])
-            return float(active[k - 1] + share * (active[k] - active[k - 1]))
+            return float(at[k - 1] + share * (at[k] - at[k - 1]))
     return None

@@ -20,7 +20,8 @@ def main(
 ) -> None:
     """Join score files; each row keeps the id of the run that measured it."""
     kept = Run(STEP, settings={"corpus": corpus}, inputs=scores)
-    rows = pd.concat([read_scores(path) for path in scores]).to_dict("records")
+    together = pd.concat([read_scores(path) for path in scores])
+    rows = [{str(key): value for key, value in row.items()} for row in together.to_dict("records")]
     write_scores(out, rows)
     kept.write(record)
     print(f"{corpus}: {len(rows)} scores of {len(scores)} trainings", file=sys.stderr)

@@ -68,6 +68,9 @@ class LanguageModel(nn.Module):
     decoder_centre, decoder_map : m [e] and M [e, e], or None.
     """
 
+    decoder_centre: nn.Parameter | None
+    decoder_map: nn.Parameter | None
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -136,10 +139,19 @@ class LanguageModel(nn.Module):
             if isinstance(layer, EGRU):
                 layer.activity = counter and _LayerCounter(counter, k)
 
+    @property
+    def egru_layers(self) -> list[EGRU]:
+        """The layers of a model of EGRU cells."""
+        return [layer for layer in self.layers if isinstance(layer, EGRU)]
+
     def initial_state(self, batch: int) -> State:
         """Zeros for `batch` sequences."""
         like = self.embedding.weight
-        return [tuple(layer.initial_state(batch, like=like)) for layer in self.layers]
+        found: State = []
+        for layer in self.layers:
+            assert isinstance(layer, EGRU | DenseLayer)
+            found.append(tuple(layer.initial_state(batch, like=like)))
+        return found
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """What the decoder sees, [T, B, e], of tokens [T, B], and the state after them."""
@@ -177,7 +189,8 @@ class LanguageModel(nn.Module):
 
         s·(y − m)MEᵀ + b = y(sEMᵀ)ᵀ + (b − sEMᵀm): a silent unit costs nothing all the same.
         """
-        weight, bias = self.decoder_scale * self.embedding.weight, self.decoder_bias
+        weight: Tensor = self.decoder_scale * self.embedding.weight
+        bias: Tensor = self.decoder_bias
         if self.decoder_map is not None:
             weight = weight @ self.decoder_map.t()
         if self.decoder_centre is not None:

@@ -4,6 +4,8 @@ The logits of a chunk (1,400 tokens x 33,278 words) are 190 MB, and a plain soft
 some ten times. Here a block of rows is finished, gradients included, while it lies in the cache.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,9 @@ BLOCK_BYTES = 8 * 2**20  # of logits at once
 
 class _SoftmaxLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, targets, wanted):  # type: ignore[no-untyped-def]
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, wanted: bool
+    ) -> tuple[Tensor, Tensor]:
         rows = max(1, BLOCK_BYTES // (weight.shape[0] * weight.element_size()))
         count = len(hidden)
         losses = hidden.new_empty(count)
@@ -28,7 +32,7 @@ class _SoftmaxLoss(torch.autograd.Function):
             odds = logits.sub_(highest).exp_()
             total = odds.sum(1, keepdim=True)
             losses[block] = (total.log() - at_target).squeeze(1)
-            if wanted:
+            if grad_hidden is not None and grad_weight is not None and grad_bias is not None:
                 odds.div_(total * count)
                 odds.scatter_add_(1, chosen, odds.new_full(chosen.shape, -1.0 / count))
                 torch.mm(odds, weight, out=grad_hidden[block])
@@ -39,7 +43,7 @@ class _SoftmaxLoss(torch.autograd.Function):
         return losses.mean(), losses
 
     @staticmethod
-    def backward(ctx, grad, _):  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         return (*(None if g is None else g * grad for g in ctx.saved_tensors), None, None)
 
 

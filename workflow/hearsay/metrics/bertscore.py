@@ -20,6 +20,7 @@ from hearsay.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PretrainedConfig
 
 _SPACE_FIRST = {"RobertaTokenizer", "RobertaTokenizerFast", "GPT2Tokenizer", "GPT2TokenizerFast"}
 _TEXTS_AT_ONCE = 512  # texts whose embeddings are held besides those of the references
@@ -188,7 +189,7 @@ class BertScore:
         return encoded
 
 
-def _positions(config) -> int:
+def _positions(config: "PretrainedConfig") -> int:
     """Tokens that the model's position embeddings allow; RoBERTa loses the first ones."""
     positions = getattr(config, "max_position_embeddings", None) or 512
     offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0

@@ -2,10 +2,10 @@
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import kendalltau, rankdata
 
 LARGEST_ENUMERATION = 9  # 9! = 362,880 orders
@@ -34,7 +34,7 @@ class Correlation:
     reason: str = ""
 
 
-def kendall(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correlation:
+def kendall(x: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Correlation:
     """Kendall's tau-b of `x` and `y`, each of shape ``(n,)``, with its permutation probability.
 
     Without ties the probability is exact (Kendall's recursion). With ties every order of `y` is
@@ -49,27 +49,27 @@ def kendall(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correla
 
     Source: M. G. Kendall, "Rank Correlation Methods" (tau-b: "The treatment of ties").
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"two vectors of one length are needed, not {x.shape} and {y.shape}")
-    complete = ~(np.isnan(x) | np.isnan(y))
-    dropped = int(x.size - complete.sum())
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"two vectors of one length are needed, not {a.shape} and {b.shape}")
+    complete = ~(np.isnan(a) | np.isnan(b))
+    dropped = int(a.size - complete.sum())
     # Ranks order infinities too, and differences of small integers are exact.
-    x = rankdata(x[complete], method="dense").astype(np.int64)
-    y = rankdata(y[complete], method="dense").astype(np.int64)
-    n = x.size
+    a = rankdata(a[complete], method="dense").astype(np.int64)
+    b = rankdata(b[complete], method="dense").astype(np.int64)
+    n = a.size
     if n < 2:
         return _undefined(n, dropped, "fewer than two complete pairs")
-    if x.max() == 1 or y.max() == 1:
+    if a.max() == 1 or b.max() == 1:
         return _undefined(n, dropped, "one variable never changes")
     i, j = np.triu_indices(n, 1)
-    x_signs, y_signs = np.sign(x[i] - x[j]), np.sign(y[i] - y[j])
+    x_signs, y_signs = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
     score = int(x_signs @ y_signs)  # S: concordant minus discordant pairs
     tau = score / math.sqrt(np.count_nonzero(x_signs) * np.count_nonzero(y_signs))
-    if x.max() == n and y.max() == n:
-        p, method = float(kendalltau(x, y, method="exact").pvalue), "exact"
+    if a.max() == n and b.max() == n:
+        p, method = float(kendalltau(a, b, method="exact").pvalue), "exact"
     else:  # ties fix tau-b's denominator, so orders can be compared by S
-        p, method = _with_ties(x_signs, y, score, seed)
+        p, method = _with_ties(x_signs, b, score, seed)
     return Correlation(tau, n, p, method, dropped)
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -17,7 +18,7 @@ _CHUNK = 4_000_000  # numbers held at once
 
 
 def block_bootstrap_interval(
-    values: Sequence[float],
+    values: ArrayLike,
     *,
     block: int = 1,
     resamples: int = 10_000,
@@ -69,8 +70,8 @@ def block_bootstrap_interval(
 
 
 def ratio_bootstrap_interval(
-    errors: Sequence[float],
-    lengths: Sequence[float],
+    errors: ArrayLike,
+    lengths: ArrayLike,
     *,
     resamples: int = 10_000,
     seed: int = 0,
@@ -109,7 +110,7 @@ def ratio_bootstrap_interval(
 
 
 def paired_permutation_p(
-    differences: Sequence[float], *, block: int = 1, resamples: int = 10_000, seed: int = 0
+    differences: ArrayLike, *, block: int = 1, resamples: int = 10_000, seed: int = 0
 ) -> float:
     """Probability of a mean difference this large if its sign were arbitrary in every block.
 
@@ -166,7 +167,7 @@ def conjunction_p(probabilities: Sequence[float]) -> float:
     return max(probabilities)
 
 
-def _checked(values: Sequence[float], block: int) -> np.ndarray:
+def _checked(values: ArrayLike, block: int) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or values.size == 0 or block < 1 or not np.isfinite(values).all():
         raise ValueError(

@@ -48,11 +48,12 @@ def write_scores(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def read_scores(path: Path | str) -> pd.DataFrame:
     """Read a score file: text as text, ``value`` as float64, ``n`` and ``seed`` as Int64."""
-    text = {name: str for name in SCORE_COLUMNS if name not in ("value", "n", "seed")}
+    kinds: dict[str, type[str] | type[float] | str] = dict.fromkeys(SCORE_COLUMNS, str)
+    kinds |= {"value": float, "n": "Int64", "seed": "Int64"}
     try:
         frame = pd.read_csv(
             path,
-            dtype={**text, "value": float, "n": "Int64", "seed": "Int64"},
+            dtype=kinds,
             keep_default_na=False,
             na_values={"value": ["", "nan"], "n": [""], "seed": [""]},
         )

@@ -11,8 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from hearsay.metrics.wordnet import WordNet
+
+if TYPE_CHECKING:
+    from nltk.stem.porter import PorterStemmer
+    from nltk.tokenize import NLTKWordTokenizer
 
 METEOR_ALPHA, METEOR_BETA, METEOR_GAMMA = 0.9, 3.0, 0.5
 
@@ -70,7 +75,7 @@ class Meteor:
 class _Stems:
     """A stemmer that does each word once."""
 
-    def __init__(self, stemmer) -> None:
+    def __init__(self, stemmer: "PorterStemmer") -> None:
         self.stem = lru_cache(maxsize=None)(stemmer.stem)
 
 
@@ -183,7 +188,7 @@ def _tokens_of(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _tokeniser():
+def _tokeniser() -> "NLTKWordTokenizer":
     from nltk.tokenize import NLTKWordTokenizer
 
     return NLTKWordTokenizer()

@@ -82,7 +82,7 @@ class WordNet:
         from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
         class EnglishReader(WordNetCorpusReader):
-            def map_wn(self, version="wordnet"):
+            def map_wn(self, version: str = "wordnet") -> dict[str, str]:
                 """Other languages would need this map, and `index.sense`, which is not there."""
                 return {}
 

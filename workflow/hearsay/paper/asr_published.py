@@ -73,8 +73,8 @@ def read_published(path: Path | str) -> dict[str, dict[str, Published]]:
         if row["row"] != name:
             raise InputError(f"{path}: line {line}: the row is {name!r}, not {row['row']!r}")
         rows = tables.setdefault(number, {})
-        of = [row[key] for key in (*KEYS[1:], "source")]
-        values = rows.setdefault(name, Published(*of, {})).values
+        of = {key: row[key] for key in (*KEYS[1:], "source")}
+        values = rows.setdefault(name, Published(**of, values={})).values
         if column in values:
             raise InputError(f"{path}: line {line}: more than one {column} of {name}")
         values[column] = row["value"]

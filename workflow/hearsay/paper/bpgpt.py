@@ -89,7 +89,7 @@ def read_published(path: Path | str) -> pd.DataFrame:
     if list(frame.columns) != PUBLISHED_COLUMNS:
         raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
     if frame.isna().any(axis=None):
-        raise InputError(f"{path}: line {frame.isna().any(axis=1).idxmax() + 2} lacks a value")
+        raise InputError(f"{path}: line {frame.isna().any(axis=1).argmax() + 2} lacks a value")
     key = ["table", "setting", "subject", "metric"]
     if len(twice := frame[frame.duplicated(key)]):
         raise InputError(f"{path}: more than one value of {' '.join(twice.iloc[0][key])}")
@@ -121,7 +121,7 @@ def read_measurements(paths: list[Path], subjects: list[str]) -> Measurements:
                     f"{path}: more than one value of {what} for {setting} {subject} {model}"
                 )
             counted = rows[rows["n"].notna()]
-            by[setting, subject, model] = Measured(
+            by[str(setting), str(subject), str(model)] = Measured(
                 dict(zip(rows["metric"], rows["value"].astype(float), strict=True)),
                 dict(zip(counted["metric"], counted["n"].astype(int), strict=True)),
                 rows["run"].iloc[0],

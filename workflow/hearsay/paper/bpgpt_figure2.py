@@ -90,8 +90,8 @@ def examples(decoded: pd.DataFrame, windows: int) -> pd.DataFrame:
     step = (len(shown) - 1) / max(1, spread - 1)
     reasons: dict[int, list[str]] = {round(k * step): [SPREAD] for k in range(spread)}
     for name, place in (
-        ("highest", shown["meteor"].idxmax()),
-        ("lowest", shown["meteor"].idxmin()),
+        ("highest", shown["meteor"].argmax()),
+        ("lowest", shown["meteor"].argmin()),
     ):
         reasons.setdefault(int(place), []).append(f"{name} METEOR of {len(shown)}")
     chosen = shown.loc[sorted(reasons)].copy()
@@ -113,7 +113,7 @@ def figure2(decoded: dict[str, pd.DataFrame], windows: int) -> Table:
             rows.append(Row({**cells, **heard}, group))
             for kind, name in SHOWN.items():
                 if (kind, one["story"], one["window"]) in texts.index:
-                    text = texts.loc[(kind, one["story"], one["window"])]
+                    text = texts.loc[(kind, one["story"], one["window"]), :]
                     score = meteor(text["reference"].split(), text["decoded"].split())
                     told = {"text": text["decoded_aligned"].strip() or NOTHING}
                     told |= {"row": name, "input": kind, "meteor": 100 * score}

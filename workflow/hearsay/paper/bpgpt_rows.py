@@ -168,7 +168,7 @@ def _compared(
         ours, theirs = cells.get(key), cells.get(f"{key}_published")
         alike = measure != "meteor" or measurements.meteor == "meteor"
         if alike and not (is_missing(ours) or is_missing(theirs)):
-            cells[f"{key}_difference"] = ours - theirs
+            cells[f"{key}_difference"] = cells[key] - cells[f"{key}_published"]
     return cells
 
 

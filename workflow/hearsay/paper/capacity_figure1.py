@@ -51,7 +51,7 @@ def draw_histogram(axes: Axes, exponents: pd.DataFrame) -> None:
     axes.axvspan(*UNIVERSAL, color=MUTED, alpha=0.13, linewidth=0)
     axes.hist(
         [place[sure], place[~sure]],
-        bins=edges,
+        bins=edges.tolist(),
         stacked=True,
         color=[SERIES[0], SERIES[1]],
         label=["tail of 20 eigenvalues or more", "smaller tail"],

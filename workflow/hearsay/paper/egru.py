@@ -96,7 +96,7 @@ def read_published(path: Path | str) -> pd.DataFrame:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
     for column in ("table", "row", "label", "source"):
         if (frame[column] == "").any():
-            raise InputError(f"{path}: line {(frame[column] == '').idxmax() + 2} lacks {column}")
+            raise InputError(f"{path}: line {(frame[column] == '').argmax() + 2} lacks {column}")
     for column in ("parameters", "effective_mac"):
         for line, value in enumerate(frame[column], start=2):
             if value and not re.fullmatch(r"\d+(\.\d+)?M", value):

@@ -142,8 +142,8 @@ def published_points(published: pd.DataFrame, table: str) -> list[tuple[str, str
     """Rows of a table of the paper that have both operations and perplexity."""
     rows = published[(published["table"] == table) & (published["effective_mac"] != "")]
     return [
-        (row.row, PUBLISHED_MODELS[row.row.split()[0]], millions(row.effective_mac), row.test)
-        for row in rows.itertuples()
+        (row, PUBLISHED_MODELS[row.split()[0]], millions(macs), test)
+        for row, macs, test in zip(rows["row"], rows["effective_mac"], rows["test"], strict=True)
     ]
 
 

@@ -158,7 +158,7 @@ def _cells(entry: Entry, number: str) -> dict[str, Any]:
             ours, theirs = cells.get(key), cells.get(f"{key}_published")
             alike = comparable(entry.measured, number)
             if alike and not (is_missing(ours) or is_missing(theirs)):
-                cells[f"{key}_difference"] = ours - theirs
+                cells[f"{key}_difference"] = cells[key] - cells[f"{key}_published"]
     return cells
 
 
@@ -243,8 +243,9 @@ def notes_of(
 
 def _cautions(number: str, plans: list[RowPlan], measured: Mapping[str, Measured]) -> list[str]:
     notes = []
-    shown = [measured[plan.run] for plan in plans if plan.run in measured]
-    foreign = sorted({one.predictions for one in shown if not comparable(one, number)} - {None})
+    shown = [measured[plan.run] for plan in plans if plan.run and plan.run in measured]
+    apart = (one.predictions for one in shown if not comparable(one, number))
+    foreign = sorted({count for count in apart if count is not None})
     if foreign and number in PREDICTIONS:
         notes.append(
             f"The measured perplexities are over {' and '.join(map(str, foreign))} tokens, not the "

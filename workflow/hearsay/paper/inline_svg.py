@@ -47,10 +47,11 @@ def read_figure(path: Path, prefix: str) -> InlineFigure:
         raise InputError(f"{path}: not an SVG: {error}") from None
     boxes = root.get("data-panels", "").split(";")
     groups = {element.get("id"): element for element in root.iter(f"{{{_SVG}}}g")}
-    panels = [groups.get(f"panel-{k + 1}") for k in range(len(boxes))]
-    if root.tag != f"{{{_SVG}}}svg" or not boxes[0] or None in panels:
+    found = [groups.get(f"panel-{k + 1}") for k in range(len(boxes))]
+    panels = [panel for panel in found if panel is not None]
+    if root.tag != f"{{{_SVG}}}svg" or not boxes[0] or len(panels) < len(boxes):
         raise InputError(f"{path}: not a figure of this project: it names no panels")
-    told = [root.findtext(f"{{{_SVG}}}{tag}", "") for tag in ("title", "desc")]
+    title, told = (root.findtext(f"{{{_SVG}}}{tag}", "") for tag in ("title", "desc"))
     for element in root.iter():
         _make_inline(element, prefix, path)
     # Shared definitions, such as clip paths, are found anywhere in the page.
@@ -75,7 +76,7 @@ def read_figure(path: Path, prefix: str) -> InlineFigure:
         svg.extend([*shared, panel])
         shared = []
         texts.append(_html(svg))
-    return InlineFigure(*told, texts)
+    return InlineFigure(title, told, texts)
 
 
 def _make_inline(element: ET.Element, prefix: str, path: Path) -> None:

@@ -163,14 +163,15 @@ def read_seed_scores(path: Path, system: str, subject: str) -> pd.DataFrame:
     if other := sorted(set(frame["subject_or_language"]) - {subject}):
         raise InputError(f"{path}: holds scores on {', '.join(other)}, not on {subject} alone")
     if frame["seed"].isna().any():
-        raise InputError(f"{path}: line {frame['seed'].isna().idxmax() + 2} has no seed")
+        raise InputError(f"{path}: line {frame['seed'].isna().argmax() + 2} has no seed")
     if len(twice := frame[frame.duplicated(["experiment", "seed", "metric"])]):
         run, seed, metric = twice.iloc[0][["experiment", "seed", "metric"]]
         raise InputError(f"{path}: more than one {metric} of {run}, seed {seed}")
-    for run, rows in frame.groupby("experiment", sort=False):
+    for _, rows in frame.groupby("experiment", sort=False):
         if len(models := sorted(set(rows["model"]))) > 1:
             raise InputError(
-                f"{path}: {run} is {' and '.join(models)}; one run is one kind of model"
+                f"{path}: {rows['experiment'].iloc[0]} is {' and '.join(models)}; one run is one "
+                "kind of model"
             )
     return frame
 
@@ -178,8 +179,8 @@ def read_seed_scores(path: Path, system: str, subject: str) -> pd.DataFrame:
 def by_seed(rows: pd.DataFrame) -> dict[int, dict[str, float]]:
     """Metrics by name for each seed of the rows of one run."""
     return {
-        int(seed): dict(zip(its["metric"], its["value"].astype(float), strict=True))
-        for seed, its in rows.groupby("seed")
+        int(its["seed"].iloc[0]): dict(zip(its["metric"], its["value"].astype(float), strict=True))
+        for _, its in rows.groupby("seed")
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
@@ -23,6 +24,9 @@ from matplotlib.transforms import Bbox
 
 from hearsay.files import whole_file, write_text
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 INK = "#22252a"
 MUTED = "#6a6e75"
 FAINT = "#d4d6da"
@@ -34,7 +38,7 @@ COLOURS = [INK, MUTED, FAINT, PAPER, *SERIES]
 
 PANEL = (3.3, 2.75)  # inches: one panel fits the width of a phone at its natural size
 
-_RC = {
+_RC: "dict[RcKeyType, Any]" = {
     "svg.hashsalt": "hearsay",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -100,7 +104,14 @@ def panels(columns: int, rows: int, size: tuple[float, float] = PANEL) -> tuple[
     return figure, list(axes.flat)
 
 
-def look(k: int) -> dict[str, str]:
+class Look(TypedDict):
+    """How a series is drawn."""
+
+    color: str
+    marker: str
+
+
+def look(k: int) -> Look:
     """Colour and marker of the k-th series; pairs repeat after 36."""
     return {
         "color": SERIES[k % len(SERIES)],
@@ -145,7 +156,12 @@ def label_points(figure: Figure, labels: Sequence[PointNames]) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for label in labels:
-        _label_panel(label, figure.canvas.get_renderer())
+        _label_panel(label, _renderer(figure))
+
+
+def _renderer(figure: Figure) -> RendererBase:
+    assert isinstance(figure.canvas, FigureCanvasAgg), "made by `panels`"
+    return figure.canvas.get_renderer()
 
 
 def _label_panel(label: PointNames, renderer: RendererBase) -> None:
@@ -227,7 +243,8 @@ def _boxes(figure: Figure, axes: list[Axes]) -> str:
     height = figure.get_figheight() * 72
     boxes = []
     for panel in axes:
-        box = panel.get_tightbbox(figure.canvas.get_renderer())
+        box = panel.get_tightbbox(_renderer(figure))
+        assert box is not None, "a panel that is not drawn"
         scale = 72 / figure.dpi
         x0, x1, y0, y1 = (scale * v for v in (box.x0, box.x1, box.y0, box.y1))
         values = (x0 - 4, height - y1 - 4, x1 - x0 + 8, y1 - y0 + 8)

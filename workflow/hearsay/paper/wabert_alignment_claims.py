@@ -15,7 +15,9 @@ def claims_text(
     published: Mapping[str, Published],
 ) -> str:
     """The paper's claim, and whether what was trained is better than what hears nothing."""
-    by_row = {p.published: measured[p.run] for p in plans if p.published and p.run in measured}
+    by_row = {
+        p.published: measured[p.run] for p in plans if p.published and p.run and p.run in measured
+    }
     ours = [by_row.get("CIF with L_cos"), by_row.get("CIF with L_InfoNCE")]
     cases = []
     if all(ours):
@@ -23,7 +25,7 @@ def claims_text(
         if a is not None and b is not None:
             cases.append(Case(b < a, f"{b:.1f} against {a:.1f} ms"))
     told = [verdict("Aligning by InfoNCE is better than by cosines", cases, _papers(published))]
-    trained = [measured[p.run] for p in plans if p.run in measured]
+    trained = [measured[p.run] for p in plans if p.run and p.run in measured]
     for name in REFERENCES:
         found = [_against(each, name) for each in trained]
         claim = f"Every trained aligner is better than {name} (p < {SURE})"

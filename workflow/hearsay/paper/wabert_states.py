@@ -44,13 +44,13 @@ def read_states(path: Path) -> dict[str, Utterance]:
             utterances = {}
             for k, (name, transcript) in enumerate(zip(found["ids"], found["texts"], strict=True)):
                 top = found[f"top_{k}"].tolist() if f"top_{k}" in found else None
-                states = [found[f"{what}_{k}"] for what in ("before", "after", "text")]
+                before, after, text = (found[f"{what}_{k}"] for what in ("before", "after", "text"))
                 pieces = found[f"pieces_{k}"].tolist()
-                if not all(each.shape == states[0].shape for each in states) or (
-                    len(pieces) != len(states[0])
-                ):
+                if not before.shape == after.shape == text.shape or len(pieces) != len(before):
                     raise ValueError(f"states of {name} have other lengths than its pieces")
-                utterances[str(name)] = Utterance(str(name), str(transcript), pieces, *states, top)
+                utterances[str(name)] = Utterance(
+                    str(name), str(transcript), pieces, before, after, text, top
+                )
     except Exception as error:  # numpy and zipfile raise anything for a broken header
         raise InputError(f"{path}: not a file of states: {error}") from None
     if not utterances:

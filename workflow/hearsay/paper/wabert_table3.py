@@ -157,7 +157,7 @@ def notes_of(part: str, plans: Sequence[WabertPlan], measured: Mapping[str, Meas
 
 def claims_text(plans: Sequence[WabertPlan], measured: Mapping[str, Measured]) -> str:
     """Whether grafts are better than speech alone, and anything better than the majority."""
-    trained = [measured[plan.run] for plan in plans if plan.run in measured]
+    trained = [measured[plan.run] for plan in plans if plan.run and plan.run in measured]
     speech = next((each for each in trained if each.model == "speech"), None)
     told = []
     cases = []

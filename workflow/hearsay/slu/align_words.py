@@ -105,8 +105,9 @@ def main(
     bert, tokeniser = load_bert(text), load_tokeniser(text)
     aligner, about = load_aligner(weights, bert)
     clips = [clip for path in part for clip in read_manifest(path)]
-    needs = {"speech": aligner.speech, "text": bert, "extra_tokens": aligner.extra_tokens}
-    held = SpeechTexts(clips, word_pieces(clips, tokeniser, **needs))
+    extra = aligner.extra_tokens
+    pieces = word_pieces(clips, tokeniser, speech=aligner.speech, text=bert, extra_tokens=extra)
+    held = SpeechTexts(clips, pieces)
     device = device_of(options["device"])
     found = align(
         AlignmentLoss(aligner, bert, about["recipe"]).to(device).eval(),

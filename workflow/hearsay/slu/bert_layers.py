@@ -3,13 +3,23 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from hearsay.errors import InputError, reason_of
 from hearsay.slu.folders import load_folder, quiet, read_json
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
+    from transformers import BertModel, PreTrainedModel
+
+    class MaskedModel(PreTrainedModel):
+        """A model of one of `TYPES`, which are laid out alike."""
+
+        base_model: BertModel
+
 
 TYPES = ("bert", "roberta", "xlm-roberta", "camembert")
 
@@ -30,7 +40,7 @@ class BertLayers(nn.Module):
     No weight has a gradient, but gradients go through to what is fed in at a layer.
     """
 
-    def __init__(self, model: nn.Module, *, head: bool = True) -> None:
+    def __init__(self, model: "MaskedModel", *, head: bool = True) -> None:
         super().__init__()
         if model.config.model_type not in TYPES:
             raise InputError(
@@ -51,7 +61,7 @@ class BertLayers(nn.Module):
         return super().train(False)
 
     @property
-    def base(self) -> nn.Module:
+    def base(self) -> "BertModel":
         """The encoder without the language model's head."""
         return self.model.base_model
 
@@ -59,7 +69,9 @@ class BertLayers(nn.Module):
         """The normalisation that the state of a layer comes out of."""
         if layer == 0:
             return self.base.embeddings.LayerNorm
-        return self.base.encoder.layer[layer - 1].output.LayerNorm
+        norm = self.base.encoder.layer[layer - 1].get_submodule("output.LayerNorm")
+        assert isinstance(norm, nn.LayerNorm)
+        return norm
 
     @torch.no_grad()
     def states(self, ids: Tensor, mask: Tensor, layers: Sequence[int]) -> list[Tensor]:
@@ -100,7 +112,7 @@ class BertLayers(nn.Module):
                 "this text encoder has no head that predicts word pieces: set subword_weight to 0, "
                 "or name a masked language model"
             )
-        head = self.model.cls if hasattr(self.model, "cls") else self.model.lm_head
+        head = self.model.get_submodule("cls" if hasattr(self.model, "cls") else "lm_head")
         return head(last)
 
     def pooled(self, last: Tensor) -> Tensor:
@@ -116,7 +128,7 @@ class BertLayers(nn.Module):
             found.update(weight.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()
 
-    def _attention(self, states: Tensor, mask: Tensor) -> Tensor | None:
+    def _attention(self, states: Tensor, mask: Tensor) -> "Tensor | BlockMask | None":
         """The mask in the form that the layers' attention wants; a raw 0/1 mask would mask none."""
         from transformers.masking_utils import create_bidirectional_mask
 

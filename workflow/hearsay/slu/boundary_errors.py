@@ -210,13 +210,13 @@ def _paired(
     reference: Mapping[str, Words] | Sequence[Words],
     hypothesis: Mapping[str, Words] | Sequence[Words],
 ) -> dict[str, tuple[Words, Words]]:
-    if isinstance(reference, Mapping) != isinstance(hypothesis, Mapping):
-        raise InputError("give reference and hypothesis both by id, or both in order")
-    if not isinstance(reference, Mapping):
+    if not isinstance(reference, Mapping) and not isinstance(hypothesis, Mapping):
         if len(reference) != len(hypothesis):
             raise InputError(f"{len(hypothesis)} hypotheses for {len(reference)} utterances")
         reference = {str(place): words for place, words in enumerate(reference)}
         hypothesis = {str(place): words for place, words in enumerate(hypothesis)}
+    if not isinstance(reference, Mapping) or not isinstance(hypothesis, Mapping):
+        raise InputError("give reference and hypothesis both by id, or both in order")
     if lacking := [name for name in reference if name not in hypothesis]:
         raise InputError(
             f"no hypothesis for {len(lacking)} of {len(reference)} utterances, such as "

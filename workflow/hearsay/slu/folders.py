@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from hearsay.errors import InputError, reason_of
 
 
 def load_folder(
     folder: Path | str, kind: Any, *, wanted: str, **configuration: Any
-) -> tuple[nn.Module, set[str]]:
+) -> tuple[Any, set[str]]:
     """A model in float32 and evaluation mode, by one of transformers' Auto classes.
 
     Parameters

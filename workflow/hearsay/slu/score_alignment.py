@@ -43,8 +43,9 @@ def regrouped(found: list[WordTime], gold: list[WordTime], name: str) -> list[Wo
     left = iter(found)
     merged = []
     for word in gold:
-        parts = [next(left, None) for _ in word.word.split()]
-        said = [part.word for part in parts if part is not None]
+        taken = [next(left, None) for _ in word.word.split()]
+        parts = [part for part in taken if part is not None]
+        said = [part.word for part in parts]
         if said != word.word.split():
             raise InputError(
                 f"{name}: {' '.join(said)!r} was aligned where the reference has {word.word!r}; "
@@ -181,7 +182,7 @@ def main(
         inputs=[*inputs, text],
     )
     tokeniser = load_tokeniser(text)
-    rows = []
+    rows: list[Row] = []
     for each in parts:
         rows += rows_of_part(each, found, references, tokeniser, options["resamples"])
     write_scores(out, [{**row, "run": kept.id} for row in rows])

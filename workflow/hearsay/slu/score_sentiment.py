@@ -104,9 +104,10 @@ def measured(
     for name in ("precision", "recall", "f1"):
         for label, value in zip(LABELS, getattr(scores, name), strict=True):
             found[f"{name} {label}"] = float(value)
-    how = {"groups": groups, "resamples": resamples}
     for name in INTERVALS:
-        limits = bootstrap_interval(truth, predicted, LABELS, name, **how)
+        limits = bootstrap_interval(
+            truth, predicted, LABELS, name, groups=groups, resamples=resamples
+        )
         found[f"{name} low"], found[f"{name} high"] = limits
     return found
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hearsay.corpora.slue import LABELS
 from hearsay.slu.aligner import Aligner
 from hearsay.slu.bert_layers import BertLayers
-from hearsay.slu.graft import Graft, pooled
+from hearsay.slu.graft import Graft, Pooling, pooled
 from hearsay.slu.losses import there_of
 from hearsay.slu.sentiment_batches import SentimentBatch
 from hearsay.slu.speech_encoder import SpeechEncoder
@@ -21,7 +21,7 @@ from hearsay.slu.speech_encoder import SpeechEncoder
 class TextFeatures(nn.Module):
     """One vector [B, H] a transcript: BERT's last states, pooled."""
 
-    def __init__(self, text: BertLayers, pooling: str) -> None:
+    def __init__(self, text: BertLayers, pooling: Pooling) -> None:
         super().__init__()
         self.text, self.pooling, self.width = text, pooling, text.width
 
@@ -54,7 +54,7 @@ class GraftFeatures(nn.Module):
     lengths : ``alpha``, as many tokens as α sums up to, or ``text``, as the transcript has.
     """
 
-    def __init__(self, aligner: Aligner, text: BertLayers, pooling: str, lengths: str) -> None:
+    def __init__(self, aligner: Aligner, text: BertLayers, pooling: Pooling, lengths: str) -> None:
         super().__init__()
         self.graft, self.lengths, self.width = Graft(aligner, text, pooling), lengths, text.width
         self.text = text
@@ -65,6 +65,9 @@ class GraftFeatures(nn.Module):
         if self.lengths == "text":
             targets = batch.lengths - 2 + self.graft.aligner.extra_tokens
         return self.graft(batch.audio, batch.audio_lengths, target_lengths=targets)
+
+
+Features = TextFeatures | SpeechFeatures | GraftFeatures
 
 
 class SentimentClassifier(nn.Module):
@@ -79,7 +82,7 @@ class SentimentClassifier(nn.Module):
 
     def __init__(
         self,
-        features: nn.Module,
+        features: Features,
         *,
         hidden: int,
         dropout: float,
@@ -123,10 +126,14 @@ def classifier_of(
     transcript does.
     """
     if kind == "text":
-        features: nn.Module = TextFeatures(text, recipe["pooling"])
+        assert text is not None
+        features: Features = TextFeatures(text, recipe["pooling"])
     elif kind == "speech":
+        assert speech is not None
         features = SpeechFeatures(speech)
     else:
+        assert aligner is not None
+        assert text is not None
         features = GraftFeatures(aligner, text, recipe["pooling"], recipe["lengths"])
         for layer, projection in aligner.projections.items():
             if int(layer) != aligner.layer:  # no part of the graft
@@ -137,8 +144,9 @@ def classifier_of(
         if kind == "text":
             tuned.append(text.base.embeddings)
         tuned += text.base.encoder.layer[first:]
-        if getattr(text.base, "pooler", None) is not None and recipe["pooling"] == "cls":
-            tuned.append(text.base.pooler)
+        pooler = getattr(text.base, "pooler", None)
+        if pooler is not None and recipe["pooling"] == "cls":
+            tuned.append(pooler)
     head = {key: recipe[key] for key in ("hidden", "dropout")}
     return SentimentClassifier(features, **head, tuned=tuned)
 

@@ -69,10 +69,11 @@ def load_classifier(
                 f"{path}: was trained with another text encoder (its weights' SHA-256 begins with "
                 f"{digest[:12]}, not {text.digest()[:12]}); name that one"
             )
-    speech = None
+    speech, aligner = None, None
     if kind != "text":
         speech = encoder_of(content["speech"], normalise=content["normalise"])
-    aligner = aligner_of(about["aligner"], speech, text) if kind == "graft" else None
+    if kind == "graft" and speech is not None and text is not None:
+        aligner = aligner_of(about["aligner"], speech, text)
     model = classifier_of(kind, recipe, text=text, speech=speech, aligner=aligner)
     try:
         missing, unexpected = model.load_state_dict(tensors, strict=False)

@@ -55,13 +55,16 @@ def started(
     digest = bert.digest() if bert else None
     encoder, whole, about = None, None, None
     if kind == "speech":
+        assert speech is not None
         encoder = load_speech_encoder(speech, frozen=recipe["frozen_speech"])
     if kind == "graft":
+        assert aligner is not None
+        assert bert is not None
         whole, found = load_aligner(aligner, bert)
         about = found["recipe"]
         whole.train()
         whole.requires_grad_(True)
         whole.speech.freeze(recipe["frozen_speech"])
     model = classifier_of(kind, recipe, text=bert, speech=encoder, aligner=whole)
-    tokeniser = load_tokeniser(text) if reads_text(kind, recipe) else None
+    tokeniser = load_tokeniser(text) if text and reads_text(kind, recipe) else None
     return Start(model, bert, tokeniser, digest, about)

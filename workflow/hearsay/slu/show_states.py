@@ -113,8 +113,9 @@ def main(
     bert, tokeniser = load_bert(text), load_tokeniser(text)
     aligner, about = load_aligner(weights, bert)
     clips = chosen_clips(part, options["ids"])
-    needs = {"speech": aligner.speech, "text": bert, "extra_tokens": aligner.extra_tokens}
-    held = SpeechTexts(clips, word_pieces(clips, tokeniser, **needs))
+    extra = aligner.extra_tokens
+    pieces = word_pieces(clips, tokeniser, speech=aligner.speech, text=bert, extra_tokens=extra)
+    held = SpeechTexts(clips, pieces)
     frames = sum(aligner.speech.frames_of(clip.samples) for clip in clips)
     tokens = sum(len(each.ids) - 2 + aligner.extra_tokens for each in held.texts)
     before = initial_aligner(about, seed, speech, bert, tokens / frames)
@@ -128,7 +129,7 @@ def main(
         for name, array in shown(network, before, padded([held[k]]), names).items():
             arrays[f"{name}_{k}"] = array
     with whole_file(out) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # none is allow_pickle
     kept.write(record, threads=threads, aligner={"run": run, "seed": seed}, clips=len(clips))
 
 

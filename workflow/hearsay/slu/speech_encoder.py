@@ -6,7 +6,7 @@ data2vec-audio, wav2vec 2.0, HuBERT and WavLM give a frame every 20 ms, from 25 
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,16 @@ from torch.nn import functional
 from hearsay.corpora.audio import RATE
 from hearsay.errors import InputError
 from hearsay.slu.folders import load_folder, read_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
+
+    class SpeechModel(PreTrainedModel):
+        """What the models that take waveforms have in common."""
+
+        feature_extractor: Wav2Vec2FeatureEncoder
+
 
 Frozen = Literal["nothing", "convolutions", "everything"]
 
@@ -42,7 +52,7 @@ class SpeechEncoder(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, *, normalise: bool = True, frozen: Frozen = "nothing"
+        self, model: "SpeechModel", *, normalise: bool = True, frozen: Frozen = "nothing"
     ) -> None:
         super().__init__()
         config = model.config
@@ -142,6 +152,7 @@ class SpeechEncoder(nn.Module):
             with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "everything"):
                 hidden = self.model(audio, attention_mask=there.long()).last_hidden_state
             local = self._local
+            assert local is not None, "kept by the hook"
         finally:
             self._mask = self._local = None
         return hidden, mask, local

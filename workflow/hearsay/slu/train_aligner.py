@@ -58,7 +58,9 @@ class Validation:
                     sums[name] = sums.get(name, 0.0) + value.item() * len(numbers)
         totals = torch.tensor([*sums.values(), len(self._held)], dtype=torch.float64)
         if self._fabric.world_size > 1:
-            totals = self._fabric.all_reduce(totals.to(self._fabric.device), reduce_op="sum").cpu()
+            added = self._fabric.all_reduce(totals.to(self._fabric.device), reduce_op="sum")
+            assert isinstance(added, torch.Tensor)
+            totals = added.cpu()
         return {
             f"validation_{name}": float(total / totals[-1])
             for name, total in zip(sums, totals, strict=False)
@@ -128,8 +130,9 @@ def main(
 
     def read(paths: Sequence[Path]) -> SpeechTexts:
         clips = [clip for path in paths for clip in read_manifest(path)]
-        needs = {"speech": encoder, "text": bert, "extra_tokens": aligner.extra_tokens}
-        return SpeechTexts(clips, word_pieces(clips, tokeniser, **needs))
+        extra = aligner.extra_tokens
+        pieces = word_pieces(clips, tokeniser, speech=encoder, text=bert, extra_tokens=extra)
+        return SpeechTexts(clips, pieces)
 
     held = read(training)
     frames = sum(encoder.frames_of(clip.samples) for clip in held.clips)

@@ -37,6 +37,8 @@ STEP = "hearsay.slu.train_sentiment"
 class SentimentLoss(nn.Module):
     """A classifier with its loss, as one module with one call."""
 
+    weights: torch.Tensor
+
     def __init__(self, model: SentimentClassifier, weights: torch.Tensor) -> None:
         super().__init__()
         self.model = model

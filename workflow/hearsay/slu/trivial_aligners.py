@@ -24,7 +24,7 @@ _RANGE = 60.0  # dB below the loud level, at which the quiet one is put if it is
 _LASTING = 5  # frames: a click, which three windows see, is no speech
 
 
-def proportional(weights: Sequence[float], span: Span) -> np.ndarray:
+def proportional(weights: Sequence[float] | np.ndarray, span: Span) -> np.ndarray:
     """Words one after the other, each as long as its weight; without gaps.
 
     Raises

@@ -9,6 +9,7 @@ import typer
 from hearsay.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -95,7 +96,7 @@ def _report(
 
         check_format(plot)
     rule = convention_of(convention, min_size=min_size)
-    spectra = {}
+    spectra: dict[int, np.ndarray] = {}
     frame = audit(
         model,
         convention=rule,
@@ -146,7 +147,7 @@ def _reasons(reasons: "pd.Series") -> str:
     """The most frequent reasons, with how often each was given where they differ."""
     counts = reasons[reasons != ""].value_counts()
     shown = [
-        reason if len(counts) == 1 else f"{reason} ({count})"
+        str(reason) if len(counts) == 1 else f"{reason} ({count})"
         for reason, count in counts.head(3).items()
     ]
     if len(counts) > 3:

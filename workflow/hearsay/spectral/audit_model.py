@@ -50,7 +50,7 @@ def main(
     with whole_file(out) as temporary:
         frame.to_csv(temporary, index=False)
     with whole_file(eigenvalues) as temporary:
-        np.savez_compressed(temporary, **spectra)
+        np.savez_compressed(temporary, **spectra)  # type: ignore[arg-type]  # rows are numbers
     run.write(record, rows=len(frame), statuses=frame["status"].value_counts().to_dict())
 
 

@@ -14,7 +14,7 @@ import tarfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -143,6 +143,7 @@ def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _load(source: Path | IO[bytes], where: str, placeholders: Sequence[str], mmap: bool) -> Any:
+    inert: list[Callable[..., Any] | tuple[Callable[..., Any], str]]
     inert = [_inert(name) for name in (*KNOWN_METADATA, *placeholders)]
     with torch.serialization.safe_globals(inert), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about old pickle protocols

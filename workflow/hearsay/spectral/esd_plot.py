@@ -7,6 +7,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +18,9 @@ from matplotlib.figure import Figure
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.spectral.columns import SUCCESSES
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 PANELS = 12
 COLUMNS = 3
@@ -42,12 +46,15 @@ def write_esd_plot(
     rows = _chosen(frame, spectra, layers)
     columns = min(COLUMNS, len(rows))
     lines = math.ceil(len(rows) / columns)
+    style: dict[RcKeyType, Any]
     style = {"svg.hashsalt": "hearsay", "svg.fonttype": "path", "font.size": 8}
     with mpl.rc_context(style):
         figure = Figure(figsize=(3.4 * columns, 2.6 * lines), layout="constrained")
         panels = figure.subplots(lines, columns, squeeze=False).ravel()
         for panel, row in zip(panels, rows, strict=False):
-            _draw(panel, frame.loc[row], spectra[row])
+            facts = frame.loc[row]
+            assert isinstance(facts, pd.Series), "rows have numbers of their own"
+            _draw(panel, facts, spectra[row])
         for panel in panels[len(rows) :]:
             panel.axis("off")
         with whole_file(path) as temporary:
@@ -108,6 +115,6 @@ def _draw(panel: Axes, row: pd.Series, spectrum: np.ndarray) -> None:
 
 def _note(panel: Axes, text: str) -> None:
     # Densities fall: the upper right corner is empty.
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-    at = {"ha": "right", "va": "top", "transform": panel.transAxes}
-    panel.text(0.97, 0.96, text, fontsize=7, bbox=box, **at)
+    box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    place = panel.transAxes
+    panel.text(0.97, 0.96, text, fontsize=7, bbox=box, ha="right", va="top", transform=place)

@@ -9,6 +9,7 @@ those of a Conv1d). Give the module itself where this matters.
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 
@@ -118,11 +119,19 @@ def with_products(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor
             product,
             second.shape,
             second.dtype,
-            lambda a=first, b=second, multiply=multiply: multiply(a.load(), b.load()),
+            partial(_multiplied, multiply, first, second),
             (first.storage, second.storage) if known else None,
             first.problem or second.problem,
         )
     return completed
+
+
+def _multiplied(
+    multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    first: StoredTensor,
+    second: StoredTensor,
+) -> torch.Tensor:
+    return multiply(first.load(), second.load())
 
 
 def norm_product(g: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

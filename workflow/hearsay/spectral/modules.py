@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
@@ -92,7 +93,9 @@ def _parametrised(prefix: str, owner: nn.Module) -> Iterator[StoredTensor]:
     """The weights that `owner` computes from factors at each use."""
     if not parametrize.is_parametrized(owner):
         return
-    for attribute, factors in owner.parametrizations.items():
+    parametrizations = owner.parametrizations
+    assert isinstance(parametrizations, nn.ModuleDict)
+    for attribute, factors in parametrizations.items():
         name = f"{prefix}.{attribute}" if prefix else attribute
         value = _computed(factors)
         problem = "on the meta device, so without values" if value.is_meta else ""
@@ -100,7 +103,7 @@ def _parametrised(prefix: str, owner: nn.Module) -> Iterator[StoredTensor]:
             name,
             tuple(value.shape),
             value.dtype,
-            lambda factors=factors: _computed(factors),
+            partial(_computed, factors),
             id(factors),
             problem,
         )

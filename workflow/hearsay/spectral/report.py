@@ -139,6 +139,7 @@ def _rows(
         yield {**base, "status": "not_finite", "reason": reason}, None
         return
     for part in matrices_of(tensor.to(device), weight.layout, rule):
+        assert isinstance(weight.tensor.dtype, torch.dtype), "others are skipped"
         facts, spectrum = _analyse(part, rule, weight.tensor.dtype)
         yield {**base, "slice": part.label, **facts}, spectrum
 
@@ -237,7 +238,7 @@ def _digest(tensor: torch.Tensor) -> bytes | None:
     facts = f"{tensor.dtype} {tuple(tensor.shape)} ".encode()
     content = tensor.contiguous().view(torch.uint8).numpy()
     digest = hashlib.sha256(facts)
-    digest.update(content)
+    digest.update(content.data)
     return digest.digest()
 
 

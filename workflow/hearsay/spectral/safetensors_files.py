@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -42,9 +43,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: a broken safetensors file ({first_line(error)})") from None
     return {
-        name: StoredTensor(
-            name, shape, DTYPES.get(dtype, dtype), lambda name=name: _load(path, name)
-        )
+        name: StoredTensor(name, shape, DTYPES.get(dtype, dtype), partial(_load, path, name))
         for name, (shape, dtype) in zip(names, facts, strict=True)
     }
 

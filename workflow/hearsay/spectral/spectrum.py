@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import linalg
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import TypeIs
 
 # The weight is converted to float64 in blocks of 4 MiB, which stay in the cache, but of no fewer
 # columns than the product needs to run at full speed.
@@ -52,8 +53,10 @@ def eigenvalues(weight: np.ndarray | torch.Tensor, *, normalise: bool = False) -
     M, N = matrix.shape
     if M == 0:
         return np.empty(0)
-    on_cpu = isinstance(matrix, np.ndarray) or matrix.device.type == "cpu"
-    values = _on_cpu(matrix) if on_cpu else _on_device(matrix)
+    if isinstance(matrix, np.ndarray) or matrix.device.type == "cpu":
+        values = _on_cpu(matrix)
+    else:
+        values = _on_device(matrix)
     values = np.maximum(values, 0.0)
     return values / N if normalise else values
 
@@ -96,18 +99,26 @@ def numerical_rank(
     return int(np.count_nonzero(values > max(storage, solver * values[-1])))
 
 
+def _is_tensor(weight: np.ndarray | torch.Tensor) -> TypeIs[torch.Tensor]:
+    torch = sys.modules.get("torch")  # whoever holds a tensor has imported it
+    return torch is not None and isinstance(weight, torch.Tensor)
+
+
 def _as_matrix(weight: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """`weight` itself, checked; as a numpy view of its memory where numpy knows its type."""
-    torch = sys.modules.get("torch")  # whoever holds a tensor has imported it
-    is_tensor = torch is not None and isinstance(weight, torch.Tensor)
-    if not is_tensor:
+    if _is_tensor(weight):
+        floating = weight.is_floating_point()
+    else:
         weight = np.asarray(weight)
+        floating = weight.dtype.kind == "f"
     if weight.ndim != 2:
         raise ValueError(f"a weight matrix has two dimensions, not shape {tuple(weight.shape)}")
-    if not (weight.is_floating_point() if is_tensor else weight.dtype.kind == "f"):
+    if not floating:
         raise ValueError(f"a weight matrix has a floating type, not {weight.dtype}")
-    if not is_tensor:
+    if not _is_tensor(weight):
         return weight
+    import torch
+
     weight = weight.detach()
     known = weight.dtype in (torch.float64, torch.float32, torch.float16)
     return weight.numpy() if known and weight.device.type == "cpu" else weight
@@ -174,16 +185,16 @@ def _block_slices(matrix: np.ndarray | torch.Tensor) -> list[slice]:
 
 def _blocks(matrix: np.ndarray | torch.Tensor) -> Iterator[np.ndarray]:
     """The matrix in float64, some columns at a time, each in the same buffer as the one before."""
-    is_array = isinstance(matrix, np.ndarray)
-    strides = np.abs(matrix.strides if is_array else matrix.stride())
-    order = "F" if strides[0] < strides[1] else "C"  # the matrix's own, so that copying is fast
+    strides = np.abs(matrix.strides if isinstance(matrix, np.ndarray) else matrix.stride())
+    # The matrix's own order, so that copying is fast.
+    order: Literal["F", "C"] = "F" if strides[0] < strides[1] else "C"
     slices = _block_slices(matrix)
     M = matrix.shape[0]
     buffer = np.empty(M * min(slices[0].stop, matrix.shape[1]))
     for columns in slices:
         part = matrix[:, columns]
         block = buffer[: M * part.shape[1]].reshape(tuple(part.shape), order=order)
-        if is_array:
+        if isinstance(part, np.ndarray):
             np.copyto(block, part)
         else:
             import torch
@@ -205,7 +216,7 @@ def _check_range(matrix: np.ndarray | torch.Tensor, trace: float) -> None:
     for block in _blocks(matrix):
         nan += int(np.isnan(block).sum())
         infinite += int(np.isinf(block).sum())
-        nonzero += np.count_nonzero(block)
+        nonzero += int(np.count_nonzero(block))
     if nan or infinite:
         raise ValueError(f"the weight matrix holds {nan} NaN and {infinite} Inf entries")
     if nonzero:

@@ -67,7 +67,7 @@ class Weight:
 
 def stored(name: str, tensor: torch.Tensor) -> StoredTensor:
     """A tensor in memory (or mapped from a file) as a `StoredTensor`."""
-    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+    if torch.nn.parameter.is_lazy(tensor):
         problem = "not initialised: the lazy module has not seen an input yet"
         return StoredTensor(name, (), "unknown", lambda: tensor, id(tensor), problem)
     problem = ""

@@ -189,7 +189,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def random_states() -> dict[str, Any]:
     """States of every random generator a training step may draw from."""
-    kind, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    state = np.random.get_state(legacy=True)  # noqa: NPY002
+    assert isinstance(state, tuple)
+    kind, keys, position, has_gauss, cached = state
     return {
         "python": random.getstate(),
         "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached),

@@ -19,7 +19,8 @@ def _without_torchmetrics() -> None:
     finally:
         del sys.modules["torchmetrics"]
     # Lightning's trainer, which NeMo imports, reads Fabric's answer.
-    imports._TORCHMETRICS_GREATER_EQUAL_1_0_0 = imports.RequirementCache("torchmetrics>=1.0.0")
+    later = imports.RequirementCache("torchmetrics>=1.0.0")  # true or false once it is asked
+    imports._TORCHMETRICS_GREATER_EQUAL_1_0_0 = later  # type: ignore[assignment]
 
 
 _without_torchmetrics()

@@ -34,7 +34,9 @@ def stop_flag(fabric: Fabric) -> Iterator[Callable[[], bool]]:
     def stopped() -> bool:
         if fabric.world_size == 1:
             return came
-        return bool(fabric.all_reduce(torch.tensor(float(came)), reduce_op="sum") > 0)
+        told = fabric.all_reduce(torch.tensor(float(came)), reduce_op="sum")
+        assert isinstance(told, torch.Tensor)
+        return bool(told > 0)
 
     before = signal.signal(signal.SIGTERM, note)
     try:

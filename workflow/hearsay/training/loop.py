@@ -114,7 +114,7 @@ def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: 
     fabric = Fabric(
         accelerator=device,
         devices=devices,
-        precision=precision,
+        precision=precision,  # type: ignore[arg-type]  # Fabric itself refuses others
         strategy="ddp" if devices > 1 else "auto",
         plugins=[LightningEnvironment()],
     )
@@ -122,7 +122,7 @@ def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: 
     if fabric.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         # Filling fresh memory is for finding bugs; it changes no result and costs time.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return fabric
 
 
@@ -236,7 +236,7 @@ def _backward(training: Training, model: nn.Module, batch: Batch, fabric: Fabric
     for number, (piece, share) in enumerate(zip(pieces, pieces.shares, strict=True), 1):
         # Processes exchange gradients once a step, with the last piece.
         alone = fabric.world_size == 1 or number == len(pieces)
-        with nullcontext() if alone else fabric.no_backward_sync(model):
+        with nullcontext() if alone else fabric.no_backward_sync(model):  # type: ignore[arg-type]
             loss = training.loss(model, fabric.to_device(piece))
             value = loss.item()
             if not math.isfinite(value):

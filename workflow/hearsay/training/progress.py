@@ -30,9 +30,11 @@ class Cursor:
 
     def over(self, training: "Training") -> bool:
         """Whether all epochs are done, or patience is at its end."""
-        waited = self.epoch - self.best_epoch
-        impatient = training.monitor is not None and training.patience is not None
-        return self.epoch >= training.epochs or (impatient and waited >= training.patience)
+        if self.epoch >= training.epochs:
+            return True
+        if training.monitor is None or training.patience is None:
+            return False
+        return self.epoch - self.best_epoch >= training.patience
 
 
 def trained_state(model: nn.Module) -> dict[str, torch.Tensor]:

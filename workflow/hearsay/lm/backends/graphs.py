@@ -87,7 +87,7 @@ class _Recordings:
     def take_parameters(self, chunk: Chunk) -> None:
         self.chunk.recurrent.copy_(chunk.recurrent)
         self.chunk.thresholds.copy_(chunk.thresholds)
-        if chunk.candidate_bias is not None:
+        if chunk.candidate_bias is not None and self.chunk.candidate_bias is not None:
             self.chunk.candidate_bias.copy_(chunk.candidate_bias)
 
 
@@ -132,7 +132,7 @@ class GraphLoop:
                 if len(here.carried) > 1:
                     here.gates.copy_(there.gates)
                     here.carried[1:].copy_(there.carried[1:])
-                    if here.candidates is not None:
+                    if here.candidates is not None and there.candidates is not None:
                         here.candidates.copy_(there.candidates)
                 else:
                     here.carried.copy_(there.carried)
@@ -156,7 +156,7 @@ class GraphLoop:
                 else:
                     there = _part(held.chunk, 0, length)
                     for target, source in zip(there[:4], here[:4], strict=True):
-                        if target is not None:
+                        if target is not None and source is not None:
                             target.copy_(source)
                     held.grad_y[:length].copy_(given)
                     if dy is not None:
@@ -167,6 +167,7 @@ class GraphLoop:
                     by_gate.append(found.gates.clone())
                 dc, dy = found.c0, found.y0
                 d_thresholds += found.thresholds
+            assert dy is not None, "a chunk has a step"
             return Gradients(torch.cat(by_gate[::-1]), dc.clone(), dy.clone(), d_thresholds)
 
     def _recordings(self, way: str, constants: Constants, chunk: Chunk) -> "_Recordings | None":

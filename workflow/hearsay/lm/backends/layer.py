@@ -66,6 +66,10 @@ class Gradients(NamedTuple):
 class Loop(Protocol):
     """The part of a layer that goes step by step."""
 
+    @property
+    def name(self) -> str:
+        """What is written down of how a layer ran."""
+
     def forward(self, constants: Constants, chunk: Chunk) -> None:
         """Fill the chunk's tensors; those of one step are kept where they have one row only."""
 
@@ -129,6 +133,7 @@ class _Layer(torch.autograd.Function):
         kept = steps if differentiated or keep_cells else 0
         added, candidate_bias, candidates = bias, None, None
         if constants.variant == "evnn":  # the candidate's bias is inside the reset gate's product
+            assert bias_hh is not None
             candidate_bias = bias_hh[2 * hidden :]
             added = torch.cat([bias[: 2 * hidden] + bias_hh[: 2 * hidden], bias[2 * hidden :]])
             candidates = weight_hh.new_empty(kept or 1, batch, hidden)

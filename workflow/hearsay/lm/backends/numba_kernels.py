@@ -6,6 +6,7 @@ fixed. Gates are in blocks update (evnn: keep), reset, candidate.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -16,7 +17,7 @@ def _compiled(function: Callable) -> Callable:
 
     numpy's error model: without a check for division by 0 the loops become vector instructions.
     """
-    options = {"error_model": "numpy", "nogil": True}
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written to

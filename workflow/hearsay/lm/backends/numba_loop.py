@@ -30,6 +30,8 @@ def _forward_evnn(chunk: Chunk) -> None:
     steps, batch, _ = chunk.gates.shape
     hidden = chunk.thresholds.shape[0]
     kept = int(len(chunk.carried) > 1)
+    assert chunk.candidates is not None
+    assert chunk.candidate_bias is not None
     product = Product(chunk.recurrent, batch, steps)
     gates, y, carried, candidates, bias, thresholds = _arrays(
         chunk.gates,
@@ -85,6 +87,7 @@ def _backward_paper(
 
 def _backward_evnn(constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor) -> Gradients:
     steps, batch, hidden = grad_y.shape
+    assert chunk.candidates is not None
     found = chunk.gates.new_empty(steps, batch, 4 * hidden)
     turned = torch.cat([chunk.recurrent[2 * hidden :], chunk.recurrent[: 2 * hidden]])
     product = Product(turned.t(), batch, steps)

@@ -37,7 +37,8 @@ def run_layer(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """As `hearsay.lm.backends.layer.run_layer`."""
     c, y = c0, y0
-    emitted, cells = [], []
+    emitted: list[Tensor] = []
+    cells: list[Tensor] = []
     w_update, w_reset, w_candidate = weight_ih.chunk(3)
     r_update, r_reset, r_candidate = weight_hh.chunk(3)
     b_update, b_reset, b_candidate = bias.chunk(3)
@@ -60,5 +61,6 @@ def run_layer(
             event = _Event.apply(cell - thresholds, constants.width, constants.height)
             y, c = cell * event, cell - event * thresholds
         emitted.append(y)
-        cells.append(cell.detach() if keep_cells else None)
+        if keep_cells:
+            cells.append(cell.detach())
     return torch.stack(emitted), c, torch.stack(cells) if keep_cells else None

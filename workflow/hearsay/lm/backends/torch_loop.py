@@ -32,6 +32,8 @@ def _forward_evnn(chunk: Chunk) -> None:
     steps, batch, _ = chunk.gates.shape
     hidden = chunk.thresholds.shape[0]
     kept = len(chunk.carried) > 1
+    assert chunk.candidates is not None
+    assert chunk.candidate_bias is not None
     product = Product(chunk.recurrent, batch, steps)
     event = torch.empty_like(chunk.y[0])
     for step in range(steps):
@@ -82,6 +84,7 @@ def _backward_paper(
 
 def _backward_evnn(constants: Constants, chunk: Chunk, grad_y: Tensor, grad_c: Tensor) -> Gradients:
     steps, batch, hidden = grad_y.shape
+    assert chunk.candidates is not None
     found = chunk.gates.new_empty(steps, batch, 4 * hidden)
     turned = torch.cat([chunk.recurrent[2 * hidden :], chunk.recurrent[: 2 * hidden]])
     product = Product(turned.t(), batch, steps)

@@ -267,7 +267,7 @@ def test_equal_folders_differ_in_nothing(results, tmp_path):
     found = compare_folders(results, tmp_path / "copy")
     assert found.rows.empty
     assert found.equal["lm/tales/gru/0/scores.csv"] == 2
-    assert found.equal["tables/egru_table1.json"] == 1
+    assert found.equal["tables/egru_table1.json"] == 3  # and why two rows were not run
     assert not found.runs
     assert found.only == {"a": [], "b": []}
 
@@ -282,8 +282,9 @@ def test_other_seeds_and_values_are_told(tmp_path, monkeypatch):
     found = compare_folders(a, b)
     assert set(found.rows["difference"]) == {0.5}
     assert set(found.rows["column"]) == {"perplexity", "test"}
-    assert "seed" in found.runs["lm/tales/gru/0/training.run.json"]
-    assert "data" in found.runs["lm/tales/gru/0/scores.run.json"]
+    assert found.runs["lm/tales/gru/0/training.run.json"]["seed"] == (0, 1)
+    data = found.runs["lm/tales/gru/0/scores.run.json"]["data: lm/tales/gru/0/weights.safetensors"]
+    assert data == tuple(sha256_of(each / "lm/tales/gru/0/weights.safetensors") for each in (a, b))
     assert found.only == {"a": [], "b": ["lm/tales/more/scores.csv"]}
     assert compare_folders(a, b, tolerance=0.5).rows.empty
 

@@ -1,8 +1,10 @@
 """The score rows behind a table's cells."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ ALIKE = (
 )
 NAMES = ["experiment", "subject_or_language", "model", "metric"]
 _HEADER = len(",".join(SCORE_COLUMNS))
-SCALES = (1.0, 100.0)  # fractions stand in tables as they are, or in percent
+SCALES = (1.0, 100.0, 1e-6)  # values stand in tables as they are, in percent or in millions
+LIKE = 0.5  # at least, the metric's name and the column's, where a count could be any other
 
 
 @dataclass
@@ -87,7 +90,7 @@ def scores_behind(
         # A published value, and what it differs by, are no score of ours.
         if column.key.endswith("published"):
             continue
-        alike = next(_with_mean([named, rows], float(value)), None)
+        alike = _with_mean([named, rows], float(value), column)
         if alike is not None:
             told.append(CellScores(column.key, True, alike))
         rest = rest or alike is None
@@ -117,13 +120,22 @@ def _narrowed(rows: pd.DataFrame, texts: Iterable[str]) -> pd.DataFrame:
     return rows
 
 
-def _with_mean(choices: list[pd.DataFrame], value: float) -> Iterator[pd.DataFrame]:
-    for rows in choices:
-        for keys in ALIKE:
-            for _, alike in rows.groupby(keys, sort=False, dropna=False):
-                mean = alike["value"].mean()
-                if any(math.isclose(value, scale * mean, rel_tol=1e-9) for scale in SCALES):
-                    yield alike
+def _with_mean(choices: list[pd.DataFrame], value: float, column: Column) -> pd.DataFrame | None:
+    """The rows of one metric with this mean; of several the metric that is called most alike."""
+    found: list[pd.DataFrame] = []
+    if column.kind != "difference":
+        for rows, keys in product(choices, ALIKE):
+            groups = [alike for _, alike in rows.groupby(keys, sort=False, dropna=False)]
+            means = [alike["value"].mean() for alike in groups]
+            found += [
+                alike
+                for alike, mean in zip(groups, means, strict=True)
+                if any(math.isclose(value, scale * mean, rel_tol=1e-9) for scale in SCALES)
+            ]
+    names = [SequenceMatcher(None, one["metric"].iloc[0], column.key).ratio() for one in found]
+    if not found or (column.kind == "count" and max(names) < LIKE):
+        return None
+    return found[names.index(max(names))]
 
 
 def score_lines(told: list[CellScores], limit: int) -> list[str]:

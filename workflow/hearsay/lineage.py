@@ -21,6 +21,7 @@ RECORD_PARTS += ["commit", "versions", "hardware"]
 SHARED = {"weights": "training", "history": "training", "window_scores": "scores"}
 # Folders of the resources that rules fill; others hold what is in git.
 FETCHED = frozenset({"datasets", "models", "simulated", "speech", "text"})
+CLONES = frozenset({"datasets", "simulated"})  # of these, that git-annex owns
 COMMIT = re.compile("[0-9a-f]{40}")
 
 
@@ -176,6 +177,21 @@ class Lineage:
             return self.named / file.relative_to(self.results)
         inside = (file.relative_to(root) for root in self._roots if file.is_relative_to(root))
         return next(inside, file)
+
+    def remade_by(self, path: str) -> PurePath:
+        """What Snakemake makes to have a file that a record names: it, as a rule.
+
+        A generated text is made as a folder, and of a clone only the record is an output.
+        """
+        file = PurePath(path)
+        if file.is_relative_to(self.named):
+            inside = file.relative_to(self.named).parts
+            return self.named / "text" / inside[1] if inside[:1] == ("text",) else file
+        for k, part in enumerate(file.parts[:-1]):
+            if part in CLONES:
+                clone = PurePath(*file.parts[: k + 2])
+                return clone.with_name(f"{clone.name}{SUFFIX}")
+        return file
 
     def maker_of(self, file: Path) -> Record | None:
         """The record of the run that made `file`; None of what no run of this workflow made."""

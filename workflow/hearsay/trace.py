@@ -194,7 +194,7 @@ def refuse_lost(
         others = f" (and {len(gone) - 1} more, marked above)" if gone[1:] else ""
         raise InputError(
             f"{gone[0]}{others}: made by this workflow, but its run record is lost; make it again: "
-            f"{snakemake} -f {shlex.quote(gone[0])}, or the folder of which it is a part"
+            f"{snakemake} -f {shlex.quote(str(lineage.remade_by(gone[0])))}"
         )
 
 

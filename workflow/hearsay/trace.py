@@ -16,12 +16,13 @@ Examples:
 
 import json
 import shlex
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import typer
 
-from hearsay.cell_scores import as_dicts, score_lines, scores_behind
+from hearsay.cell_scores import CellScores, as_dicts, score_lines, scores_behind
 from hearsay.chain import Link, as_dict, chain, chain_lines, facts, lost, run_lines
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
@@ -124,6 +125,98 @@ def overview(name: str, table: Table) -> str:
     return "\n".join(lines)
 
 
+@dataclass
+class Traced:
+    """A row of a table, or one cell of it, and where it comes from.
+
+    Attributes
+    ----------
+    cells : text by column key.
+    own : the record of the run that wrote the table; None where it is lost.
+    chains : of every run that measured the row, the files behind it; where the row names no run,
+        those behind the table.
+    """
+
+    path: Path
+    label: str
+    not_run: str
+    cells: dict[str, str]
+    scores: list[CellScores]
+    own: Record | None
+    chains: list[tuple[Record, list[Link]]]
+
+
+def traced(lineage: Lineage, path: Path, row: str, column: str | None) -> Traced:
+    """Follow a row of the table at `path`, or one cell of it.
+
+    Raises InputError for a row, column or run that is not there.
+    """
+    table = read_table(path)
+    chosen = row_of(table, row)
+    shown = [column_of(table, column)] if column else table.shown
+    own = lineage.maker_of(path)
+    records = records_behind(lineage, path, chosen)
+    told = {record.path for record in records}
+    if not records and own and not chosen.not_run:
+        records = [own]
+    return Traced(
+        path,
+        row_label(chosen, table.columns[0]),
+        chosen.not_run,
+        {c.key: plain(chosen.cells.get(c.key), c) for c in shown},
+        scores_behind(lineage, own, runs_of(chosen), chosen, shown),
+        own,
+        [(record, chain(lineage, record, told)) for record in records],
+    )
+
+
+def as_json(lineage: Lineage, found: Traced, snakemake: str) -> str:
+    """All of it, checksums in full."""
+    runs = [
+        {
+            **facts(lineage, record, snakemake),
+            "inputs": [as_dict(lineage, link, snakemake) for link in links],
+        }
+        for record, links in found.chains
+    ]
+    content = {
+        "table": found.path.stem,
+        "cells": found.cells,
+        "not_run": found.not_run,
+        "made": facts(lineage, found.own, snakemake) if found.own else None,
+        "scores": as_dicts(found.scores),
+        "runs": runs,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def as_text(lineage: Lineage, found: Traced, snakemake: str, limit: int) -> str:
+    """The same for a terminal, with at most `limit` score rows of a cell."""
+    lines = [f"{found.path.stem}, {found.label}"]
+    lines += [f"  {key} = {value}" for key, value in found.cells.items()]
+    lines += [f"  {found.not_run}"] if found.not_run else []
+    lines += ["scores", *score_lines(found.scores, limit)] if found.scores else []
+    if found.own is not None:
+        lines += ["written by", *run_lines(lineage, found.own, 1, snakemake)]
+    for record, links in found.chains:
+        if record is not found.own:
+            lines += ["measured by", *run_lines(lineage, record, 1, snakemake)]
+        lines += chain_lines(lineage, links, 2, snakemake)
+    return "\n".join(lines)
+
+
+def refuse_lost(lineage: Lineage, found: Traced, snakemake: str) -> None:
+    """Raise InputError if a file that the workflow made has lost its record: it is no raw data."""
+    gone = [] if found.own else [str(lineage.target_of(found.path))]
+    gone += dict.fromkeys(link.path for _, links in found.chains for link in lost(links))
+    if gone:
+        others = f" (and {len(gone) - 1} more, marked above)" if gone[1:] else ""
+        raise InputError(
+            f"{gone[0]}{others}: made by this workflow, but its run record is lost; make it again: "
+            f"{snakemake} -f {shlex.quote(str(lineage.remade_by(gone[0])))}"
+        )
+
+
 @app.command(help=__doc__)
 def trace(
     table: str = typer.Argument(help="A table's name, such as egru_table1."),
@@ -134,68 +227,19 @@ def trace(
         None, help="Snakemake's arguments in the commands shown: '--profile slurm'."
     ),
     limit: int = typer.Option(10, min=0, help="Score rows shown of a cell."),
-    as_json: bool = typer.Option(False, "--json", help="Print all as JSON, checksums in full."),
+    json_: bool = typer.Option(False, "--json", help="Print all as JSON, checksums in full."),
 ) -> None:
     """Print where a table's number comes from."""
     lineage = Lineage(results)
     path = path_of(results, table)
-    content = read_table(path)
     if row is None:
-        print(overview(table, content))
+        print(overview(table, read_table(path)))
         return
     command = f"snakemake {snakemake}" if snakemake else configured(lineage)
-    chosen = row_of(content, row)
-    shown = [column_of(content, column)] if column else content.shown
-    cells = {c.key: plain(chosen.cells.get(c.key), c) for c in shown}
-    own = lineage.maker_of(path)
-    records = records_behind(lineage, path, chosen)
-    scores = scores_behind(lineage, own, runs_of(chosen), chosen, shown)
-    told = {record.path for record in records}
-    if not records and own and not chosen.not_run:
-        records = [own]
-    chains = [(record, chain(lineage, record, told)) for record in records]
-    if as_json:
-        runs = [
-            {
-                **facts(lineage, record, command),
-                "inputs": [as_dict(lineage, one, command) for one in links],
-            }
-            for record, links in chains
-        ]
-        made = None if own is None else facts(lineage, own, command)
-        text = {"table": table, "cells": cells, "not_run": chosen.not_run, "made": made}
-        text |= {"scores": as_dicts(scores), "runs": runs}
-        print(json.dumps(text, indent=1, ensure_ascii=False))
-    else:
-        lines = [f"{table}, {row_label(chosen, content.columns[0])}"]
-        lines += [f"  {key} = {value}" for key, value in cells.items()]
-        lines += [f"  {chosen.not_run}"] if chosen.not_run else []
-        lines += ["scores", *score_lines(scores, limit)] if scores else []
-        if own is not None:
-            lines += ["written by", *run_lines(lineage, own, 1, command)]
-        for record, links in chains:
-            lines += ["measured by", *run_lines(lineage, record, 1, command)]
-            lines += chain_lines(lineage, links, 2, command)
-        print("\n".join(lines))
-    refuse_lost(lineage, path, own, chains, command)
-
-
-def refuse_lost(
-    lineage: Lineage,
-    table: Path,
-    own: Record | None,
-    chains: list[tuple[Record, list[Link]]],
-    snakemake: str,
-) -> None:
-    """Raise InputError if a file that the workflow made has lost its record: it is no raw data."""
-    gone = [] if own else [str(lineage.target_of(table))]
-    gone += dict.fromkeys(link.path for _, links in chains for link in lost(links))
-    if gone:
-        others = f" (and {len(gone) - 1} more, marked above)" if gone[1:] else ""
-        raise InputError(
-            f"{gone[0]}{others}: made by this workflow, but its run record is lost; make it again: "
-            f"{snakemake} -f {shlex.quote(str(lineage.remade_by(gone[0])))}"
-        )
+    found = traced(lineage, path, row, column)
+    told = as_json(lineage, found, command) if json_ else as_text(lineage, found, command, limit)
+    print(told, flush=True)  # before an error is told
+    refuse_lost(lineage, found, command)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ ALIKE = (
 NAMES = ["experiment", "subject_or_language", "model", "metric"]
 _HEADER = len(",".join(SCORE_COLUMNS))
 SCALES = (1.0, 100.0, 1e-6)  # values stand in tables as they are, in percent or in millions
-LIKE = 0.5  # at least, the metric's name and the column's, where a count could be any other
+LIKE = 0.5  # at least, of a metric and a column that holds a count or a difference
 
 
 @dataclass
@@ -123,19 +123,23 @@ def _narrowed(rows: pd.DataFrame, texts: Iterable[str]) -> pd.DataFrame:
 def _with_mean(choices: list[pd.DataFrame], value: float, column: Column) -> pd.DataFrame | None:
     """The rows of one metric with this mean; of several the metric that is called most alike."""
     found: list[pd.DataFrame] = []
-    if column.kind != "difference":
-        for rows, keys in product(choices, ALIKE):
-            groups = [alike for _, alike in rows.groupby(keys, sort=False, dropna=False)]
-            means = [alike["value"].mean() for alike in groups]
-            found += [
-                alike
-                for alike, mean in zip(groups, means, strict=True)
-                if any(math.isclose(value, scale * mean, rel_tol=1e-9) for scale in SCALES)
-            ]
-    names = [SequenceMatcher(None, one["metric"].iloc[0], column.key).ratio() for one in found]
-    if not found or (column.kind == "count" and max(names) < LIKE):
+    for rows, keys in product(choices, ALIKE):
+        groups = [alike for _, alike in rows.groupby(keys, sort=False, dropna=False)]
+        means = [alike["value"].mean() for alike in groups]
+        found += [
+            alike
+            for alike, mean in zip(groups, means, strict=True)
+            if any(math.isclose(value, scale * mean, rel_tol=1e-9) for scale in SCALES)
+        ]
+    names = [_likeness(str(one["metric"].iloc[0]), column.key) for one in found]
+    if not found or (column.kind in ("count", "difference") and max(names) < LIKE):
         return None
     return found[names.index(max(names))]
+
+
+def _likeness(metric: str, key: str) -> float:
+    # "wer demo-en/dev" is nearer to "wer" than "validation_wer".
+    return SequenceMatcher(None, metric, key).ratio() + metric.startswith(key)
 
 
 def score_lines(told: list[CellScores], limit: int) -> list[str]:

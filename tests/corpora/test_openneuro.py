@@ -233,7 +233,8 @@ def test_one_subject_is_fetched_verified_listed_and_dropped(
     ]
     for row in rows:
         assert (clone / row["path"]).stat().st_size == int(row["bytes"])
-    assert json.loads(record.read_text())["absent"] == ["gamma"]
+    facts = json.loads(record.read_text())
+    assert (facts["absent"], facts["source"]) == (["gamma"], str(clone))
     assert "needed" in capsys.readouterr().err
 
     monkeypatch.setattr(fetch_subject, "datalad", None)  # all there: git-annex is not asked

@@ -13,6 +13,7 @@ from hearsay.paper.bpgpt_figure2 import examples, figure2, main, read_decoded, r
 from hearsay.paper.manifest import read_manifest
 from hearsay.paper.page import build_page
 from hearsay.paper.tables import read_table
+from hearsay.provenance import Run
 
 HEARD = "we went home and then the null boat came back again"
 WORSE = "zz yy xx ww vv uu tt ss rr qq pp"
@@ -73,12 +74,13 @@ def test_the_best_and_the_worst_are_always_shown(matches, windows):
 
 
 def test_heard_stands_above_decoded_and_the_control_is_the_first_draw_of_the_same_window():
-    table = figure2({"SIM01": frame_of([5, 3])}, 2)
+    table = figure2({"SIM01": frame_of([5, 3])}, 2, {"SIM01": "abc"})
     assert [row.cells["row"] for row in table.rows] == 2 * [
         "heard",
         "from fMRI",
         "from shuffled fMRI",
     ]
+    assert {row.cells["records"] for row in table.rows} == {"abc"}
     assert [row.cells["text"] for row in table.rows[::3]] == [f"{HEARD} $"] * 2
     assert [row.cells["text"] for row in table.rows[2::3]] == ["the sea 0 $"] * 2
     assert table.rows[1].cells["text"].startswith("we went home and then uu")
@@ -88,7 +90,7 @@ def test_heard_stands_above_decoded_and_the_control_is_the_first_draw_of_the_sam
         "SIM01, harbour from 30 s: spread evenly, lowest METEOR of 2",
     ]
     without = frame_of([5, 3])
-    table = figure2({"SIM01": without[without["input"] == "fmri"]}, 2)
+    table = figure2({"SIM01": without[without["input"] == "fmri"]}, 2, {})
     assert [row.cells["input"] for row in table.rows] == ["", "fmri"] * 2
 
 
@@ -97,6 +99,7 @@ def test_files(tmp_path, outputs):
     rows[3]["decoded_aligned"] = ""
     for subject in ("a", "b"):
         pd.DataFrame(rows).to_csv(tmp_path / f"{subject}.csv", index=False)
+    Run("hearsay.brain.decode_story", settings={}).write(tmp_path / "b.run.json")
     paths = outputs(tmp_path, "bpgpt_figure2", "csv", "markdown", "tex", "json", "run")
     given = [f"SIM0{k}={tmp_path / name}.csv" for k, name in ((2, "b"), (1, "a"))]
     main(decoded=given, windows=4, **paths)
@@ -104,6 +107,9 @@ def test_files(tmp_path, outputs):
         found = list(csv.DictReader(stream))
     assert [row["subject"] for row in found] == ["SIM02"] * 12 + ["SIM01"] * 12
     assert (found[0]["text"], found[0]["meteor"]) == (f"{HEARD} $", "")
+    # The run that decoded stands in its rows, where its record is beside the texts.
+    run = json.loads((tmp_path / "b.run.json").read_text())["id"]
+    assert [row["records"] for row in found] == [run] * 12 + [""] * 12
     decoded = [row for row in found[:12] if row["input"] == "fmri"]
     assert decoded[1]["text"] == "(nothing)"
     assert [float(row["meteor"]) for row in decoded[1:3]] == [0, 0]

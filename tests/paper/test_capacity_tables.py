@@ -181,6 +181,7 @@ def only_test(tmp_path, published, **values):
 def test_cifar_resnets_as_in_the_notes(tmp_path, nothing_published):
     """Perfect order of four, but every norm and mere depth order them as well."""
     test = only_test(tmp_path, nothing_published, **CIFAR)
+    assert {row.cells["records"] for row in table2([test], []).rows} == {"0" * 12}
     taus = {name: round(found.tau, 2) for name, found in test.correlations.items()}
     assert taus == {
         "alpha_hat": -1,

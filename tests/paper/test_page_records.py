@@ -25,15 +25,23 @@ def test_a_run_is_known_by_the_names_of_its_files():
     assert origins.maker("r/de/scores.csv") == "r/de/scores.run.json"
     assert origins.maker("r/de/a/0/weights.safetensors") == "r/de/a/0/training.run.json"
     assert origins.maker("resources/published/asr.csv") == ""
+    assert origins.maker("r/de/window_scores.csv") == "r/de/scores.run.json"
     assert [r.id for r in origins.behind(records[0])] == [r.id for r in records[1:]]
     assert origins.seeds(records[0]) == [0, 1]
     assert origins.seeds(records[4]) == []
 
 
+def test_a_run_is_known_by_the_files_in_its_folder():
+    origins = Origins([record("r/text/tales-1.5.run.json"), record("r/models/gpt2.run.json")])
+    assert origins.maker("r/text/tales-1.5/deep/train.txt") == "r/text/tales-1.5.run.json"
+    assert origins.maker("r/models/gpt2") == "r/models/gpt2.run.json"
+    assert origins.maker("r/text/tales-1/train.txt") == ""
+
+
 def test_the_command_checks_out_what_can_be_checked_out():
     one = record("results/a b/scores.run.json")
     command = "snakemake --cores 1 --configfile config/demo.yaml"
-    checkout, again = one.again(command).splitlines()
+    checkout, again = one.again(command).split(" && ")
     assert checkout == f"git checkout {'0' * 40}"
     assert again == f"{command} -f 'results/a b/scores.run.json'"
     for commit in ("0" * 40 + "-dirty", "not in git", "$(rm -rf x)" + "0" * 29):

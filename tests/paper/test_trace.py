@@ -9,11 +9,14 @@ import pytest
 
 from hearsay.compare import compare_folders
 from hearsay.errors import InputError
+from hearsay.files import sha256_of
 from hearsay.lineage import Lineage
 from hearsay.metrics.scores import write_scores
 from hearsay.paper.tables import Column, Row, Table, read_table, write_table
 from hearsay.provenance import Run
 from hearsay.trace import column_of, row_of, runs_of
+
+WEIGHTS = "lm/tales/gru/0/weights.safetensors"
 
 
 def make_results(folder, monkeypatch, value=6.5, seed=0):
@@ -24,10 +27,12 @@ def make_results(folder, monkeypatch, value=6.5, seed=0):
     model.mkdir(parents=True)
     (results / "tables").mkdir()
     (folder / "data.txt").write_text("once upon a time")
+    fetched(folder)
+    text = "results/small/text/tales/train.txt"
     training = Run(
         "hearsay.lm.train_language_model",
         settings={"epochs": 2, "recipe": {"lr": 0.1}},
-        inputs=["data.txt"],
+        inputs=["data.txt", text, "resources/models/gpt2"],
         seed=seed,
     )
     (model / "weights.safetensors").write_bytes(bytes([seed]))
@@ -51,6 +56,20 @@ def make_results(folder, monkeypatch, value=6.5, seed=0):
     write_table(Table(columns, rows), json_path=results / "tables" / "egru_table1.json")
     table.write(results / "tables" / "egru_table1.run.json")
     return results
+
+
+def fetched(folder):
+    """A corpus as a folder below the results, and a model and archives outside them."""
+    for path, step in [
+        ("results/small/text/tales", "hearsay.demo.write_text_corpus"),
+        ("resources/models/gpt2", "hearsay.corpora.fetch_model"),
+        ("resources/speech/libri/dev.tar.gz", "hearsay.corpora.fetch_speech"),
+    ]:
+        made = folder / path
+        made.mkdir(parents=True)
+        (made / "train.txt").write_text(path)
+        source = "resources/speech/libri" if made.name == "gpt2" else ""
+        Run(step, settings={}).write(made.with_name(f"{made.name}.run.json"), source=source)
 
 
 @pytest.fixture
@@ -77,10 +96,101 @@ def test_a_cell_leads_to_its_scores_its_training_and_its_data(results):
         for what in ("evaluate_language_model", "weights.safetensors", "train_language_model")
     ]
     assert places == sorted(places)
-    assert "data.txt (unchanged)" in text
+    assert "data.txt (unchanged; sha256" in text
     assert '"recipe": {"lr": 0.1}' in text
-    record = results / "lm/tales/gru/0/scores.run.json"
-    assert f"snakemake --cores 1 --forcerun {record} -- {record}" in text
+    assert "snakemake --cores 1 -f results/small/lm/tales/gru/0/scores.run.json\n" in text
+
+
+def test_the_score_rows_of_a_cell_and_all_checksums_are_printed(results):
+    status, text, error = command("trace", "egru_table1", "gru", "test", "--results", results)
+    assert (status, error) == (0, "")
+    assert "  test:\n    results/small/lm/tales/gru/0/scores.csv: gru gru perplexity = 6.5" in text
+    run = Lineage(results).maker_of(results / "lm/tales/gru/0/scores.csv").id
+    assert f"(n 9, seed 0, run {run})" in text
+    assert f"data.txt (unchanged; sha256 {sha256_of('data.txt')[:12]})" in text
+    _, text, _ = command("trace", "egru_table1", "gru", "test", "--results", results, "--json")
+    found = json.loads(text)
+    (cell,) = found["scores"]
+    assert [row["value"] for row in cell["rows"]] == [6.5]
+    (weights,) = found["runs"][0]["inputs"]
+    assert weights["sha256"] == sha256_of(results / "lm/tales/gru/0/weights.safetensors")
+
+
+def test_a_cell_that_is_no_mean_shows_the_scores_of_its_runs(results):
+    path = results / "tables" / "egru_table1.json"
+    path.write_text(path.read_text().replace("6.5", "7.25"))
+    _, text, _ = command("trace", "egru_table1", "gru", "test", "--results", results)
+    assert "test: computed from more than one score; scores of the runs behind it:" in text
+    assert "gru gru perplexity = 6.5" in text
+
+
+def test_folders_and_what_lies_outside_the_results_are_followed(results):
+    _, text, _ = command("trace", "egru_table1", "gru", "test", "--results", results)
+    for path, step in [
+        ("results/small/text/tales/train.txt", "hearsay.demo.write_text_corpus"),
+        ("resources/models/gpt2", "hearsay.corpora.fetch_model"),
+        # Read without a checksum, as a corpus' archives are.
+        ("resources/speech/libri/dev.tar.gz", "hearsay.corpora.fetch_speech"),
+    ]:
+        after = text.split(f" {path} (")[1].splitlines()
+        assert f"of {step}, code" in after[1], path
+    assert "again: " in text
+    assert "-f resources/speech/libri/dev.tar.gz.run.json" in text
+    assert "-f resources/models/gpt2.run.json" in text
+
+
+@pytest.mark.parametrize(
+    ("record", "file", "target"),
+    [
+        ("results/small/lm/tales/gru/0/training", *2 * [f"results/small/{WEIGHTS}"]),
+        (
+            "results/small/text/tales",
+            "results/small/text/tales/train.txt",
+            "results/small/text/tales",
+        ),
+        ("resources/models/gpt2", *2 * ["resources/models/gpt2"]),
+        ("results/small/tables/egru_table1", *2 * ["results/small/tables/egru_table1.json"]),
+    ],
+)
+def test_what_the_workflow_made_without_a_record_is_an_error(
+    results, tmp_path, record, file, target
+):
+    (tmp_path / f"{record}.run.json").unlink()
+    for options in [], ["--json"]:
+        status, text, error = command("trace", "egru_table1", "1", "--results", results, *options)
+        assert status == 1
+        assert error == (
+            f"error: {file}: made by this workflow, but its run record is lost; make it again: "
+            f"snakemake --cores 1 -f {target}\n"
+        )
+        assert "train_language_model" in text or "training" in record
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_commands_name_targets_as_snakemake_knows_them(results, absolute):
+    where = results if absolute else "results/small"
+    _, text, _ = command("trace", "egru_table1", "1", "--results", where)
+    commands = [line.split(" -f ")[1] for line in text.splitlines() if "again: " in line]
+    assert "results/small/tables/egru_table1.run.json" in commands
+    assert not [one for one in commands if one.startswith(("/", ".."))]
+
+
+def test_a_copy_of_another_name_far_away_is_traced_alike(results, tmp_path, monkeypatch):
+    _, here, _ = command("trace", "egru_table1", "1", "--results", results, "--json")
+    kept = tmp_path / "kept"
+    shutil.copytree(results, kept / "last week")
+    shutil.rmtree(results)
+    monkeypatch.chdir(kept)
+    for where in ("last week", kept / "last week"):
+        status, text, error = command("trace", "egru_table1", "1", "--results", where, "--json")
+        assert (status, error) == (0, "")
+        own = str(where) + "/"
+        assert text.replace(own, "") == here.replace(f"{results}/", "").replace(str(results), "")
+    # Resources that were not copied with it are missing, not lost.
+    shutil.rmtree(tmp_path / "resources")
+    status, text, _ = command("trace", "egru_table1", "1", "--results", "last week")
+    assert status == 0
+    assert "resources/models/gpt2 (missing; sha256" in text
 
 
 def test_a_cell_as_json_holds_the_same_chain(results):
@@ -90,15 +200,17 @@ def test_a_cell_as_json_holds_the_same_chain(results):
     (weights,) = run["inputs"]
     assert run["seed"] == 0
     assert weights["run"]["step"] == "hearsay.lm.train_language_model"
-    assert [one["path"] for one in weights["inputs"]] == ["data.txt"]
+    assert weights["inputs"][0]["path"] == "data.txt"
 
 
 def test_a_file_that_changed_or_went_is_told(results, tmp_path):
     (results / "lm/tales/gru/0/weights.safetensors").write_bytes(b"other")
     (tmp_path / "data.txt").unlink()
     _, text, _ = command("trace", "egru_table1", "GRU 1350", "--results", results)
-    assert "weights.safetensors (changed since)" in text
-    assert "data.txt (missing)" in text
+    now = sha256_of(results / "lm/tales/gru/0/weights.safetensors")
+    assert "weights.safetensors (changed since; sha256" in text
+    assert f", now {now[:12]})" in text
+    assert "data.txt (missing; sha256" in text
 
 
 def test_a_row_that_was_not_run_says_why(results):
@@ -164,7 +276,7 @@ def test_equal_folders_differ_in_nothing(results, tmp_path):
     found = compare_folders(results, tmp_path / "copy")
     assert found.rows.empty
     assert found.equal["lm/tales/gru/0/scores.csv"] == 2
-    assert found.equal["tables/egru_table1.json"] == 1
+    assert found.equal["tables/egru_table1.json"] == 3  # and why two rows were not run
     assert not found.runs
     assert found.only == {"a": [], "b": []}
 
@@ -179,8 +291,9 @@ def test_other_seeds_and_values_are_told(tmp_path, monkeypatch):
     found = compare_folders(a, b)
     assert set(found.rows["difference"]) == {0.5}
     assert set(found.rows["column"]) == {"perplexity", "test"}
-    assert "seed" in found.runs["lm/tales/gru/0/training.run.json"]
-    assert "data" in found.runs["lm/tales/gru/0/scores.run.json"]
+    assert found.runs["lm/tales/gru/0/training.run.json"]["seed"] == (0, 1)
+    data = found.runs["lm/tales/gru/0/scores.run.json"]["data: lm/tales/gru/0/weights.safetensors"]
+    assert data == tuple(sha256_of(each / "lm/tales/gru/0/weights.safetensors") for each in (a, b))
     assert found.only == {"a": [], "b": ["lm/tales/more/scores.csv"]}
     assert compare_folders(a, b, tolerance=0.5).rows.empty
 

@@ -19,6 +19,7 @@ from hearsay.paper import (
 from hearsay.paper.wabert import PUBLISHED, read_published
 from hearsay.paper.wabert_figure4 import components, distances
 from hearsay.paper.wabert_states import on_diagonal, read_states, similarity
+from hearsay.provenance import Run
 
 PART = "timit/test"
 ALIGNMENT = {"mae": 100.0, "mae_low": 90.0, "mae_high": 110.0, "median": 70.0, "bias": 5.0}
@@ -273,8 +274,12 @@ def write_states(path, ids=("a", "b"), *, head=True, aligned=True):
 def test_table_4_shows_the_likeliest_pieces(tmp_path):
     files = outputs(tmp_path, "t")
     states = write_states(tmp_path / "states.npz")
+    shown = Run("hearsay.slu.show_states", settings={})
+    shown.write(states.with_suffix(".run.json"))
     wabert_table4.main(states=f"best={states}", utterances=json.dumps(["b"]), **files)
     rows = cells(files["csv"])
+    assert {row["records"] for row in rows if row["utterance"]} == {shown.id}
+    assert {row["records"] for row in rows if not row["utterance"]} == {""}
     assert rows[0]["place_1"] == "gin"
     own = [row for row in rows if row["utterance"] == "b"]
     assert [row["rank"] for row in own] == ["Label", *(f"Top-{k}" for k in range(1, 6))] * 2

@@ -1,14 +1,15 @@
 """Two results folders side by side: ``python -m hearsay.compare A B``.
 
-Rows of all score files and tables are matched by what names them, and their numbers held against
-each other; equal ones are counted and hidden. Then it is said which runs differ in settings, seed,
-code, commit or data, and which files only one folder has.
+Rows of all score files and tables are matched by what names them, and their numbers and texts held
+against each other; equal ones are counted and hidden. Then it is said which runs differ in
+settings, seed, code, commit or data, with both values, and which files only one folder has.
 
 Example:
 
   python -m hearsay.compare results/paper ../other-clone/results/paper --tolerance 0.001
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,20 @@ from typing import Any
 import pandas as pd
 import typer
 
+from hearsay.cell_scores import score_files
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
 from hearsay.files import whole_file
-from hearsay.lineage import SUFFIX, Lineage, Record
-from hearsay.metrics.scores import SCORE_COLUMNS, read_scores
-from hearsay.paper.tables import Table, is_missing, read_table
+from hearsay.lineage import SUFFIX, Lineage
+from hearsay.metrics.scores import read_scores
+from hearsay.paper.tables import Row, Table, is_missing, read_table
+from hearsay.run_facts import Values, run_lines, unlike_runs
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 COLUMNS = ["file", "row", "column", "a", "b", "difference"]
-FACTS = ("settings", "seed", "code", "commit", "inputs")
+Cell = float | str
+Cells = dict[tuple[str, str], Cell]  # by row and column
+_NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 @dataclass
@@ -35,74 +40,109 @@ class Comparison:
 
     Attributes
     ----------
-    rows : one row a number that differs or that one folder lacks: `COLUMNS`, `difference` is b - a.
-    equal : how many numbers are equal within the tolerance, by file.
-    runs : facts that differ (`FACTS`) by run record that both folders have.
+    rows : one row a number or text that differs or that one folder lacks: `COLUMNS`, `difference`
+        of numbers is b - a.
+    equal : how many are equal within the tolerance, by file.
+    runs : facts that differ by run record that both folders have, each with both values
+        (`hearsay.run_facts.unlike_runs`).
     only : files that one folder alone has, by ``"a"`` and ``"b"``.
     """
 
     rows: pd.DataFrame
     equal: Counter[str]
-    runs: dict[str, list[str]]
+    runs: dict[str, dict[str, Values]]
     only: dict[str, list[str]]
 
 
 def compare_folders(a: Path, b: Path, tolerance: float = 0.0) -> Comparison:
     """Hold the score files, tables and run records of `a` and `b` against each other.
 
-    Two numbers are equal if they differ by `tolerance` at most. Raises InputError for a folder
-    that does not exist or has no results, and for a file that cannot be read.
+    Two numbers are equal if they differ by `tolerance` at most, two texts if they are the same but
+    for such numbers. Raises InputError for a folder that does not exist or has no results, and for
+    a file that cannot be read.
     """
-    files = [_files(a), _files(b)]
+    files = _files(a, b)
     rows: list[dict[str, Any]] = []
     equal: Counter[str] = Counter()
     for name in sorted(files[0].keys() & files[1].keys()):
-        pair = [_numbers(one[name]) for one in files]
+        pair = _cells(files[0][name], files[1][name])
         for key in sorted(pair[0].keys() | pair[1].keys()):
             left, right = pair[0].get(key), pair[1].get(key)
-            if left is not None and right is not None and abs(right - left) <= tolerance:
+            if _alike(left, right, tolerance):
                 equal[name] += 1
                 continue
-            difference = None if left is None or right is None else right - left
-            values = [name, *key, left, right, difference]
+            values = [name, *key, left, right, _difference(left, right)]
             rows.append(dict(zip(COLUMNS, values, strict=True)))
-    records = [_records(one) for one in (a, b)]
-    both = records[0].keys() & records[1].keys()
-    runs = {name: _unlike(records[0][name], records[1][name]) for name in sorted(both)}
-    every = [one.keys() | record.keys() for one, record in zip(files, records, strict=True)]
+    lineages = [Lineage(a), Lineage(b)]
+    every = [
+        one.keys() | {path.relative_to(of.results).as_posix() for path in of.records}
+        for one, of in zip(files, lineages, strict=True)
+    ]
     return Comparison(
         pd.DataFrame(rows, columns=COLUMNS),
         equal,
-        {name: facts for name, facts in runs.items() if facts},
+        unlike_runs(*lineages),
         {"a": sorted(every[0] - every[1]), "b": sorted(every[1] - every[0])},
     )
 
 
-def _files(results: Path) -> dict[str, Path]:
-    """Score files and tables (as JSON) by their path within the results."""
-    if not results.is_dir():
-        raise InputError(f"{results}: no such folder")
-    found = list(results.rglob("scores.csv"))
-    found += [p for p in results.glob("tables/*.json") if not p.name.endswith(SUFFIX)]
-    if not found:
-        raise InputError(f"{results}: holds neither score files nor tables/; nothing to compare")
-    return {path.relative_to(results).as_posix(): path for path in found}
+def _files(a: Path, b: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Score files and tables (as JSON) of both by their path within the results."""
+    names: set[str] = set()
+    for results in (a, b):
+        if not results.is_dir():
+            raise InputError(f"{results}: no such folder")
+        found = score_files(results)
+        found += [p for p in results.glob("tables/*.json") if not p.name.endswith(SUFFIX)]
+        if not found:
+            raise InputError(
+                f"{results}: holds neither score files nor tables/; nothing to compare"
+            )
+        names |= {path.relative_to(results).as_posix() for path in found}
+    # What is a score file in one folder is one in the other, or is told to be none.
+    there = [{name: one / name for name in names if (one / name).is_file()} for one in (a, b)]
+    return there[0], there[1]
 
 
-def _records(results: Path) -> dict[str, Record]:
-    records = Lineage(results).records
-    return {path.relative_to(results).as_posix(): record for path, record in records.items()}
+def _alike(a: Cell | None, b: Cell | None, tolerance: float) -> bool:
+    if a is None or b is None or isinstance(a, str) != isinstance(b, str):
+        return False
+    if a == b:  # infinities too, whose difference is no number
+        return True
+    if isinstance(a, str) or isinstance(b, str):
+        texts = str(a), str(b)
+        if tolerance == 0 or _NUMBER.sub("", texts[0]) != _NUMBER.sub("", texts[1]):
+            return False
+        numbers = [map(_value, _NUMBER.findall(text)) for text in texts]
+        return all(abs(x - y) <= tolerance for x, y in zip(*numbers, strict=True))
+    return abs(b - a) <= tolerance
 
 
-def _numbers(path: Path) -> dict[tuple[str, str], float]:
-    """Numbers by row and column."""
-    return _table_numbers(read_table(path)) if path.suffix == ".json" else _scores(path)
+def _value(text: str) -> float:
+    return float(text.replace("−", "-"))
 
 
-def _scores(path: Path) -> dict[tuple[str, str], float]:
-    names = [c for c in SCORE_COLUMNS if c not in ("value", "n", "metric", "run")]
-    found: dict[tuple[str, str], float] = {}
-    for row in read_scores(path).to_dict("records"):
+def _difference(a: Cell | None, b: Cell | None) -> float | None:
+    return b - a if isinstance(a, float) and isinstance(b, float) else None
+
+
+def _cells(a: Path, b: Path) -> tuple[Cells, Cells]:
+    """Numbers and texts of a file in both folders, by row and column."""
+    if a.suffix == ".json":
+        tables = [read_table(a), read_table(b)]
+        names = _naming(tables)
+        return _table_cells(tables[0], names), _table_cells(tables[1], names)
+    scores = [read_scores(a), read_scores(b)]
+    # Where each folder has one seed of everything, the seeds are compared with each other.
+    parts = ["system", "experiment", "subject_or_language", "model"]
+    if any(each.duplicated([*parts, "metric"]).any() for each in scores):
+        parts.append("seed")
+    return _score_cells(scores[0], parts), _score_cells(scores[1], parts)
+
+
+def _score_cells(scores: pd.DataFrame, names: list[str]) -> Cells:
+    found: Cells = {}
+    for row in scores.to_dict("records"):
         label = " ".join(str(row[c]) for c in names if not _empty(row[c]))
         for column, value in ((row["metric"], row["value"]), (f"n of {row['metric']}", row["n"])):
             if not _empty(value):
@@ -110,19 +150,39 @@ def _scores(path: Path) -> dict[tuple[str, str], float]:
     return found
 
 
-def _table_numbers(table: Table) -> dict[tuple[str, str], float]:
-    texts = [c.key for c in table.columns if c.kind == "text" and c.shown]
-    found: dict[tuple[str, str], float] = {}
+def _naming(tables: list[Table]) -> list[str]:
+    """Keys of the columns that name a row.
+
+    The first alone, if it tells the rows of a group apart; else with it all columns of text
+    without digits, as text that holds some may be a measurement.
+    """
+    texts = [c.key for c in tables[0].columns if c.kind == "text" and c.shown]
+    rows = [row for table in tables for row in table.rows]
+    if all(_unique([_label(row, texts[:1]) for row in table.rows]) for table in tables):
+        return texts[:1]
+    more = [k for k in texts[1:] if not any(_has_digits(row.cells.get(k)) for row in rows)]
+    return texts[:1] + more
+
+
+def _unique(labels: list[str]) -> bool:
+    return len(set(labels)) == len(labels)
+
+
+def _label(row: Row, names: list[str]) -> str:
+    label = " ".join(str(row.cells[key]) for key in names if not is_missing(row.cells.get(key)))
+    return f"{row.group}: {label}" if row.group else label
+
+
+def _table_cells(table: Table, names: list[str]) -> Cells:
+    found: Cells = {}
+    # A run's id is a digest of the facts that are told of the runs.
+    keys = [c.key for c in table.columns if c.kind != "run" and c.key not in [*names, "records"]]
     for row in table.rows:
-        # Text that holds digits may be a measurement; the first column and the group name a row.
-        names = [texts[0]] if texts else []
-        names += [key for key in texts[1:] if not _has_digits(row.cells.get(key))]
-        label = " ".join(str(row.cells[key]) for key in names if not is_missing(row.cells.get(key)))
-        label = f"{row.group}: {label}" if row.group else label
-        for column in table.columns:
-            value = row.cells.get(column.key)
-            if column.kind != "run" and isinstance(value, int | float) and not is_missing(value):
-                found[_free(found, label, column.key)] = float(value)
+        label = _label(row, names)
+        for key, value in [*((key, row.cells.get(key)) for key in keys), ("not_run", row.not_run)]:
+            if not is_missing(value):
+                cell = float(value) if isinstance(value, int | float) else str(value)
+                found[_free(found, label, key)] = cell
     return found
 
 
@@ -130,7 +190,7 @@ def _has_digits(cell: Any) -> bool:
     return any(character.isdigit() for character in str(cell or ""))
 
 
-def _free(taken: dict[tuple[str, str], float], label: str, column: str) -> tuple[str, str]:
+def _free(taken: Cells, label: str, column: str) -> tuple[str, str]:
     """Rows of one name are told apart by their order."""
     key, k = (label, column), 1
     while key in taken:
@@ -143,56 +203,29 @@ def _empty(value: Any) -> bool:
     return value is pd.NA or is_missing(value)
 
 
-def _unlike(a: Record, b: Record) -> list[str]:
-    """Names of facts that differ; settings by their key, inputs by checksum."""
-    found = []
-    for fact in FACTS:
-        if fact == "inputs":
-            if sorted(a.inputs.values()) != sorted(b.inputs.values()):
-                found.append("data")
-        elif fact == "settings":
-            left, right = a.content["settings"], b.content["settings"]
-            found += [f"settings.{key}" for key in _unlike_keys(left, right)]
-        elif a.content.get(fact) != b.content.get(fact):
-            found.append(fact)
-    return found
-
-
-def _unlike_keys(a: Any, b: Any, prefix: str = "") -> list[str]:
-    if not (isinstance(a, dict) and isinstance(b, dict)):
-        return [] if a == b else [prefix or "(all)"]
-    found = []
-    for key in sorted(a.keys() | b.keys()):
-        path = f"{prefix}.{key}" if prefix else str(key)
-        if key not in a or key not in b:
-            found.append(path)
-        else:
-            found += _unlike_keys(a[key], b[key], path)
-    return found
-
-
 def as_text(comparison: Comparison, limit: int) -> str:
-    """What differs, for a terminal: at most `limit` numbers a file."""
+    """What differs, for a terminal: at most `limit` cells a file and runs a fact."""
     lines = []
     for name, rows in comparison.rows.groupby("file", sort=True):
         lines.append(f"{name}: {len(rows)} differ, {comparison.equal[str(name)]} equal")
         for row in rows.head(limit).to_dict("records"):
-            a, b, d = (_number(row[key]) for key in ("a", "b", "difference"))
-            lines.append(f"  {row['row']} | {row['column']}: {a} | {b} ({d})")
+            a, b = _shown(row["a"]), _shown(row["b"])
+            difference = "" if _empty(row["difference"]) else f" ({_shown(row['difference'])})"
+            lines.append(f"  {row['row']} | {row['column']}: {a} | {b}{difference}")
         if len(rows) > limit:
             lines.append(f"  and {len(rows) - limit} more (--limit, --csv)")
     same = [name for name in comparison.equal if name not in set(comparison.rows["file"])]
     lines.append(f"{len(same)} files have equal numbers only")
-    # A commit alone differs in all runs at once: counted, not listed.
-    facts = Counter(fact for found in comparison.runs.values() for fact in found)
-    lines += [f"runs that differ in {fact}: {count}" for fact, count in facts.most_common()]
+    lines += run_lines(comparison.runs, limit)
     for side, names in comparison.only.items():
         lines += [f"only in {side.upper()}: {name}" for name in names]
     return "\n".join(lines)
 
 
-def _number(value: Any) -> str:
-    return "none" if is_missing(value) else f"{value:.6g}"
+def _shown(value: Any) -> str:
+    if _empty(value):
+        return "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @app.command(help=__doc__)
@@ -200,8 +233,8 @@ def compare(
     a: Path = typer.Argument(help="A results folder, such as results/paper."),
     b: Path = typer.Argument(help="Another."),
     tolerance: float = typer.Option(0.0, min=0.0, help="Numbers this near count as equal."),
-    limit: int = typer.Option(10, min=0, help="Differing numbers shown of each file."),
-    csv: Path = typer.Option(None, help="Write every differing number here."),
+    limit: int = typer.Option(10, min=0, help="Differences shown of each file and fact."),
+    csv: Path = typer.Option(None, help="Write every differing number and text here."),
 ) -> None:
     """Put two results folders side by side."""
     comparison = compare_folders(a, b, tolerance)

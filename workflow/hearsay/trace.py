@@ -1,8 +1,10 @@
 """Where a number comes from: ``python -m hearsay.trace <table> [row] [column]``.
 
-Prints the chain from a table's cell to the runs it summarises, and on to models, trainings and
-data: for each file its step, settings, seed, code digest, commit, hardware, time and checksum, and
-the command that makes it again. Without a row, the table's rows and columns are listed.
+Prints the score rows that a table's cell was computed from, and the chain of the runs that measured
+them, on to models, trainings and data: for each file its step, settings, seed, code digest, commit,
+hardware, time and checksum (the first digits; all with --json), and the command that makes it
+again. Ends with status 1 where the record of a file that the workflow made is lost. Without a row,
+the table's rows and columns are listed.
 
 Examples:
 
@@ -13,32 +15,23 @@ Examples:
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from hearsay.cell_scores import CellScores, as_dicts, score_lines, scores_behind
+from hearsay.chain import Link, as_dict, chain, chain_lines, facts, lost, run_lines
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
 from hearsay.lineage import SUFFIX, Lineage, Record
 from hearsay.paper.tables import Column, Row, Table, is_missing, plain, read_table
+from hearsay.provenance import ROOT
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 # Cells that hold ids of run records, separated by spaces or commas.
 RUN_KEYS = ("records", "run")
-
-
-@dataclass
-class Link:
-    """One file of the chain: who made it, whether it is as it was, and what it was made from."""
-
-    path: str
-    state: str = ""
-    record: Record | None = None
-    told: bool = False  # its makings stand further above
-    inputs: list["Link"] = field(default_factory=list)
 
 
 def row_of(table: Table, asked: str) -> Row:
@@ -110,81 +103,11 @@ def records_behind(lineage: Lineage, table: Path, row: Row) -> list[Record]:
     return [lineage.by_id[one][0] for one in ids]
 
 
-def chain(lineage: Lineage, record: Record, told: set[Path]) -> list[Link]:
-    """Links of a run's inputs, each with its own, up to files that no run here made.
-
-    What stands in `told` already is named, and not followed again.
-    """
-    links = []
-    for path, checksum in record.inputs.items():
-        file = lineage.located(path)
-        link = Link(path, lineage.state_of(file, checksum), lineage.maker_of(file))
-        # A record may name its own folder; nothing is its own origin.
-        if link.record is not None and link.record.path != record.path:
-            link.told = link.record.path in told
-            if not link.told:
-                told.add(link.record.path)
-                link.inputs = chain(lineage, link.record, told)
-        links.append(link)
-    return links
-
-
-def facts(record: Record) -> dict[str, Any]:
-    """What a reader asks of a run, from its record."""
-    content = record.content
-    hardware = content["hardware"]
-    gpus = ", ".join(hardware["gpu"]) or "no GPU"
-    return {
-        "record": str(record.path),
-        "id": record.id,
-        "step": content["step"],
-        "settings": content["settings"],
-        "seed": content["seed"],
-        "code": content["code"],
-        "commit": content["commit"],
-        "hardware": f"{hardware['cpu']}, {hardware['cores']} cores, {gpus}",
-        "seconds": content["wall_seconds"],
-        "finished": content["finished"],
-    }
-
-
-def command_of(record: Record, arguments: str) -> str:
-    """The command that makes the run's results again, in the folder that Snakemake ran in."""
-    made = shlex.quote(str(record.path))
-    return f"snakemake {arguments} --forcerun {made} -- {made}"
-
-
-def _tree(links: list[Link], depth: int, arguments: str) -> list[str]:
-    lines, margin = [], "  " * depth
-    for link in links:
-        lines.append(f"{margin}{link.path} ({link.state})")
-        if link.record is None:
-            continue
-        if link.told:
-            lines.append(f"{margin}  run {link.record.id}, told above")
-            continue
-        lines += _told(link.record, depth + 1, arguments)
-        lines += _tree(link.inputs, depth + 1, arguments)
-    return lines
-
-
-def _told(record: Record, depth: int, arguments: str) -> list[str]:
-    margin, known = "  " * depth, facts(record)
-    seed = "" if known["seed"] is None else f", seed {known['seed']}"
-    settings = json.dumps(known["settings"], sort_keys=True, ensure_ascii=False)
-    return [
-        f"{margin}run {known['id']} of {known['step']}{seed}, code {known['code']}",
-        f"{margin}settings {settings}",
-        f"{margin}commit {known['commit']}; {known['hardware']}; {known['seconds']} s, "
-        f"finished {known['finished']}",
-        f"{margin}again: {command_of(record, arguments)}",
-    ]
-
-
-def _as_dict(link: Link) -> dict[str, Any]:
-    made = None if link.record is None else link.record.id if link.told else facts(link.record)
-    inputs = [_as_dict(one) for one in link.inputs]
-    return {"path": link.path, "state": link.state, "run": made, "inputs": inputs}
+def configured(lineage: Lineage) -> str:
+    """Snakemake with the configuration that the results are named for, as the page tells it."""
+    name = f"config/{lineage.named.name}.yaml"
+    there = (ROOT / name).is_file()
+    return f"snakemake --cores 1 --configfile {name}" if there else "snakemake --cores 1"
 
 
 def overview(name: str, table: Table) -> str:
@@ -201,6 +124,98 @@ def overview(name: str, table: Table) -> str:
     return "\n".join(lines)
 
 
+@dataclass
+class Traced:
+    """A row of a table, or one cell of it, and where it comes from.
+
+    Attributes
+    ----------
+    cells : text by column key.
+    own : the record of the run that wrote the table; None where it is lost.
+    chains : of every run that measured the row, the files behind it; where the row names no run,
+        those behind the table.
+    """
+
+    path: Path
+    label: str
+    not_run: str
+    cells: dict[str, str]
+    scores: list[CellScores]
+    own: Record | None
+    chains: list[tuple[Record, list[Link]]]
+
+
+def traced(lineage: Lineage, path: Path, row: str, column: str | None) -> Traced:
+    """Follow a row of the table at `path`, or one cell of it.
+
+    Raises InputError for a row, column or run that is not there.
+    """
+    table = read_table(path)
+    chosen = row_of(table, row)
+    shown = [column_of(table, column)] if column else table.shown
+    own = lineage.maker_of(path)
+    records = records_behind(lineage, path, chosen)
+    told = {record.path for record in records}
+    if not records and own and not chosen.not_run:
+        records = [own]
+    return Traced(
+        path,
+        row_label(chosen, table.columns[0]),
+        chosen.not_run,
+        {c.key: plain(chosen.cells.get(c.key), c) for c in shown},
+        scores_behind(lineage, own, runs_of(chosen), chosen, shown),
+        own,
+        [(record, chain(lineage, record, told)) for record in records],
+    )
+
+
+def as_json(lineage: Lineage, found: Traced, snakemake: str) -> str:
+    """All of it, checksums in full."""
+    runs = [
+        {
+            **facts(lineage, record, snakemake),
+            "inputs": [as_dict(lineage, link, snakemake) for link in links],
+        }
+        for record, links in found.chains
+    ]
+    content = {
+        "table": found.path.stem,
+        "cells": found.cells,
+        "not_run": found.not_run,
+        "made": facts(lineage, found.own, snakemake) if found.own else None,
+        "scores": as_dicts(found.scores),
+        "runs": runs,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def as_text(lineage: Lineage, found: Traced, snakemake: str, limit: int) -> str:
+    """The same for a terminal, with at most `limit` score rows of a cell."""
+    lines = [f"{found.path.stem}, {found.label}"]
+    lines += [f"  {key} = {value}" for key, value in found.cells.items()]
+    lines += [f"  {found.not_run}"] if found.not_run else []
+    lines += ["scores", *score_lines(found.scores, limit)] if found.scores else []
+    if found.own is not None:
+        lines += ["written by", *run_lines(lineage, found.own, 1, snakemake)]
+    for record, links in found.chains:
+        if record is not found.own:
+            lines += ["measured by", *run_lines(lineage, record, 1, snakemake)]
+        lines += chain_lines(lineage, links, 2, snakemake)
+    return "\n".join(lines)
+
+
+def refuse_lost(lineage: Lineage, found: Traced, snakemake: str) -> None:
+    """Raise InputError if a file that the workflow made has lost its record: it is no raw data."""
+    gone = [] if found.own else [str(lineage.target_of(found.path))]
+    gone += dict.fromkeys(link.path for _, links in found.chains for link in lost(links))
+    if gone:
+        others = f" (and {len(gone) - 1} more, marked above)" if gone[1:] else ""
+        raise InputError(
+            f"{gone[0]}{others}: made by this workflow, but its run record is lost; make it again: "
+            f"{snakemake} -f {shlex.quote(str(lineage.remade_by(gone[0])))}"
+        )
+
+
 @app.command(help=__doc__)
 def trace(
     table: str = typer.Argument(help="A table's name, such as egru_table1."),
@@ -208,40 +223,22 @@ def trace(
     column: str = typer.Argument(None, help="A column's key or label; the whole row if none."),
     results: Path = typer.Option(Path("results/paper"), help="The folder that holds tables/."),
     snakemake: str = typer.Option(
-        "--cores 1", help="Snakemake's arguments in the commands shown: '--profile profiles/demo'."
+        None, help="Snakemake's arguments in the commands shown: '--profile slurm'."
     ),
-    as_json: bool = typer.Option(False, "--json", help="Print the chain as JSON."),
+    limit: int = typer.Option(10, min=0, help="Score rows shown of a cell."),
+    json_: bool = typer.Option(False, "--json", help="Print all as JSON, checksums in full."),
 ) -> None:
     """Print where a table's number comes from."""
     lineage = Lineage(results)
     path = path_of(results, table)
-    content = read_table(path)
     if row is None:
-        print(overview(table, content))
+        print(overview(table, read_table(path)))
         return
-    chosen = row_of(content, row)
-    shown = [column_of(content, column)] if column else content.shown
-    cells = {c.key: plain(chosen.cells.get(c.key), c) for c in shown}
-    own = lineage.maker_of(path)
-    records = records_behind(lineage, path, chosen)
-    told = {record.path for record in records}
-    if not records and own and not chosen.not_run:
-        records = [own]
-    chains = [(record, chain(lineage, record, told)) for record in records]
-    if as_json:
-        runs = [{**facts(r), "inputs": [_as_dict(one) for one in links]} for r, links in chains]
-        made = None if own is None else facts(own)
-        text = {"table": table, "cells": cells, "not_run": chosen.not_run, "made": made}
-        print(json.dumps({**text, "runs": runs}, indent=1, ensure_ascii=False))
-        return
-    print(f"{table}, {row_label(chosen, content.columns[0])}")
-    print("\n".join(f"  {key} = {value}" for key, value in cells.items()))
-    if chosen.not_run:
-        print(f"  {chosen.not_run}")
-    if own is not None:
-        print("\n".join(["written by", *_told(own, 1, snakemake)]))
-    for record, links in chains:
-        print("\n".join(["measured by", *_told(record, 1, snakemake), *_tree(links, 2, snakemake)]))
+    command = f"snakemake {snakemake}" if snakemake else configured(lineage)
+    found = traced(lineage, path, row, column)
+    told = as_json(lineage, found, command) if json_ else as_text(lineage, found, command, limit)
+    print(told, flush=True)  # before an error is told
+    refuse_lost(lineage, found, command)
 
 
 if __name__ == "__main__":

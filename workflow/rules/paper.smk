@@ -343,6 +343,11 @@ rule bpgpt_figure2:
         decoded=expand(
             f"<results>/brain/{{subject}}/{EXAMPLES}/decoded.csv", subject=settings.brain.subjects
         ),
+        # Texts hold no run's id, which the rows of the table give.
+        records=expand(
+            f"<results>/brain/{{subject}}/{EXAMPLES}/decoded.run.json",
+            subject=settings.brain.subjects,
+        ),
     output:
         csv=report(
             "<results>/tables/bpgpt_figure2.csv",

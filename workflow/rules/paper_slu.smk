@@ -111,6 +111,8 @@ use rule wabert_table1 as wabert_table3 with:
 rule wabert_table4:
     input:
         states=[path for _, path in shown_states()[-1:]],
+        # States hold no run's id, which the rows of the table give.
+        record=[path.replace(".npz", ".run.json") for _, path in shown_states()[-1:]],
     output:
         csv=report(
             "<results>/tables/wabert_table4.csv",

@@ -177,7 +177,8 @@ def main(
     fetch(clone, what, options["jobs"], listing)
     write_present(present, what)
     facts = {"files": len(what.files), "bytes": what.bytes(), "stories": what.stories}
-    run.write(record, subject=subject, dataset_commit=here, absent=list(what.absent), **facts)
+    facts |= {"dataset_commit": here, "absent": list(what.absent), "source": str(clone)}
+    run.write(record, subject=subject, **facts)
 
 
 if __name__ == "__main__":

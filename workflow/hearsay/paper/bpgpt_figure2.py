@@ -14,6 +14,7 @@ import typer
 from hearsay.errors import InputError
 from hearsay.metrics.text import Meteor
 from hearsay.paper.command import run_command
+from hearsay.paper.run_beside import run_beside
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.provenance import Run
 
@@ -31,6 +32,7 @@ COLUMNS = [
     Column("input", "input", shown=False),
     Column("text", "", wraps=True),
     Column("meteor", "METEOR, %", "number", decimals=2),
+    Column("records", "run that decoded it", shown=False),
 ]
 NOTES = [
     "$ ends each TR where the setting has alignment tokens. Times are seconds of the story.",
@@ -99,8 +101,11 @@ def examples(decoded: pd.DataFrame, windows: int) -> pd.DataFrame:
     return chosen
 
 
-def figure2(decoded: dict[str, pd.DataFrame], windows: int) -> Table:
-    """The table of each subject's examples, one group a window: heard above, decoded below."""
+def figure2(decoded: dict[str, pd.DataFrame], windows: int, runs: dict[str, str]) -> Table:
+    """The table of each subject's examples, one group a window: heard above, decoded below.
+
+    `runs` are ids of the runs that decoded, by subject, as far as known.
+    """
     meteor, rows = Meteor(), []
     for subject, frame in decoded.items():
         keys = ["input", "story", "window"]
@@ -108,6 +113,7 @@ def figure2(decoded: dict[str, pd.DataFrame], windows: int) -> Table:
         for one in examples(frame, windows).to_dict("records"):
             place = {key: one[key] for key in ("story", "window", "start", "chosen")}
             cells = {"subject": subject, **place, "start": float(one["start"])}
+            cells["records"] = runs.get(subject, "")
             group = f"{subject}, {one['story']} from {one['start']:.0f} s: {one['chosen']}"
             heard = {"row": "heard", "input": "", "text": one["reference_aligned"].strip()}
             rows.append(Row({**cells, **heard}, group))
@@ -132,7 +138,9 @@ def main(
 ) -> None:
     """Write Figure 2 as a table: decoded beside heard, the best and the worst window among them."""
     sources = read_sources(decoded)
-    table = figure2({subject: read_decoded(path) for subject, path in sources.items()}, windows)
+    texts = {subject: read_decoded(path) for subject, path in sources.items()}
+    runs = {subject: run_beside(path) for subject, path in sources.items()}
+    table = figure2(texts, windows, runs)
     record = Run(
         "hearsay.paper.bpgpt_figure2",
         settings={"subjects": list(sources), "windows": windows},

@@ -62,6 +62,7 @@ COLUMNS = [
     Column("dropped", "Models without a value", "count", shown=False),
     Column("reason", "Why not defined", shown=False),
     Column("verdict", "Verdict", shown=False),
+    Column("records", "runs behind it", shown=False),
 ]
 NOTES = [
     "τ is Kendall's tau-b of the metric with the accuracy; p is the two-sided share of all orders "
@@ -77,6 +78,7 @@ class SeriesTest:
     series: str
     values: str  # "measured" or "published"
     correlations: dict[str, Correlation]
+    records: str = ""  # ids of the runs that measured the metrics
 
     @property
     def subject(self) -> str:
@@ -175,7 +177,8 @@ def measured_tests(summary: pd.DataFrame, published: pd.DataFrame) -> list[Serie
             metric: kendall(metric_of(summary, metric)[members], accuracy[members])
             for metric in [*CLAIMS, *CONTROLS]
         }
-        tests.append(SeriesTest(series, "measured", found))
+        runs = " ".join(dict.fromkeys(summary["run"][members]))
+        tests.append(SeriesTest(series, "measured", found, runs))
     return tests
 
 
@@ -217,6 +220,7 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
                 "smallest_p": smallest_probability(found.n),
                 "method": found.method or f"not defined: {found.reason}",
                 "verdict": "" if position else test.verdict,
+                "records": test.records,
             }
             rows.append(Row(cells, test.subject))
     return Table(COLUMNS, rows, NOTES + untested)

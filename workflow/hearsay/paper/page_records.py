@@ -1,6 +1,5 @@
 """Run records as the result page shows them: which came from which, and how to make one again."""
 
-import shlex
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
@@ -30,15 +29,11 @@ class Record(lineage.Record):
         return {key: value for key, value in self.content.items() if key not in known and value}
 
     def again(self, command: str) -> str:
-        """Shell commands, a line each, that check out the record's commit and run its step anew.
+        """The shell command that makes the run's results again (`hearsay.lineage.command_of`).
 
-        `command` starts Snakemake with the page's configuration. A commit that is none, or whose
-        files were changed, cannot be checked out and has no line.
+        `command` starts Snakemake with the page's configuration.
         """
-        commit = self.content["commit"]
-        clean = len(commit) == 40 and all(digit in "0123456789abcdef" for digit in commit)
-        lines = [f"git checkout {commit}"] if clean else []
-        return "\n".join([*lines, f"{command} -f {shlex.quote(self.path.as_posix())}"])
+        return lineage.command_of(self, self.path.as_posix(), command)
 
 
 def read_record(path: Path) -> Record:

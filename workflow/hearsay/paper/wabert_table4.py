@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hearsay.paper.command import run_command
+from hearsay.paper.run_beside import run_beside
 from hearsay.paper.runs import from_json
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.paper.wabert import PUBLISHED, Published, read_published
@@ -37,8 +38,8 @@ def published_rows(published: dict[str, Published]) -> list[Row]:
     return rows
 
 
-def utterance_rows(utterance: Utterance, run: str) -> list[Row]:
-    """An utterance's places, `PLACES` side by side."""
+def utterance_rows(utterance: Utterance, run: str, record: str) -> list[Row]:
+    """An utterance's places, `PLACES` side by side; `record` is the id of the run of its states."""
     rows = []
     assert utterance.top is not None
     ranks = len(utterance.top[0]) if utterance.top else 0
@@ -52,9 +53,8 @@ def utterance_rows(utterance: Utterance, run: str) -> list[Row]:
             ["Label", *(f"Top-{k + 1}" for k in range(ranks))], shown, strict=True
         ):
             cells: dict[str, Any] = {f"place_{k}": piece for k, piece in enumerate(pieces, 1)}
-            rows.append(
-                Row({"rank": rank, "utterance": utterance.id, "run_name": run, **cells}, group)
-            )
+            cells |= {"utterance": utterance.id, "run_name": run, "records": record}
+            rows.append(Row({"rank": rank, **cells}, group))
     return rows
 
 
@@ -93,7 +93,7 @@ def main(
     notes = list(NOTES)
     if readable:
         for each in chosen(found, ids, SHOWN):
-            rows += utterance_rows(each, name)
+            rows += utterance_rows(each, name, run_beside(paths[0]))
     else:
         notes.append(f"{name}: its text encoder has no head that predicts word pieces.")
     columns = [
@@ -105,6 +105,7 @@ def main(
         Column("utterance", "utterance", shown=False),
         Column("run_name", "name of the run", shown=False),
         Column("source", "Source of the published values", shown=False),
+        Column("records", "run of the states", shown=False),
     ]
     table = Table(columns, rows, notes)
     write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)

@@ -9,9 +9,10 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 PARTS = (
-    "common common_lm common_asr common_slu corpora text speech models brain lm asr slu spectral"
+    "common common_lm common_asr common_slu common_audit corpora text speech models brain lm asr slu"
+    " spectral audit"
 )
-for part in [*PARTS.split(), "paper_egru", "paper_asr", "paper_slu", "paper"]:
+for part in [*PARTS.split(), "paper_egru", "paper_asr", "paper_slu", "paper_audit", "paper"]:
 
     include: f"workflow/rules/{part}.smk"
 

@@ -10,8 +10,9 @@ from safetensors.numpy import save_file
 
 from hearsay.errors import InputError
 from hearsay.metrics.scores import write_scores
-from hearsay.paper import audit_figure1, audit_table1, audit_table2
+from hearsay.paper import audit_figure1, audit_figure2, audit_table1, audit_table2
 from hearsay.paper.audit import joined, read_audits, read_named_scores, read_tasks
+from hearsay.paper.histories import read_history
 from hearsay.paper.tables import read_table
 from hearsay.spectral import audit_trained
 
@@ -233,6 +234,47 @@ def test_figure_1_of_nothing_says_so(study, tmp_path):
     lost = task(models={"lm/tales/broken/0": ["broken", 0]})
     paths = made(study, tmp_path, audit_figure1, "svg", "png", "run", tasks=[lost])
     assert "No model has an audit and a score." in paths["svg"].read_text(encoding="utf-8")
+
+
+def drawn_over_training(study, out, tasks, *histories):
+    paths = {kind: out / f"made.{kind}" for kind in ("svg", "png", "run")}
+    audit_figure2.main(
+        tasks=json.dumps(tasks),
+        audit=[study / "all.scores.csv"],
+        scores=[f"lm/tales={study / 'scores.csv'}"],
+        history=list(histories),
+        **paths,
+    )
+    return paths
+
+
+def test_figure_2_joins_snapshots_and_the_history(study, tmp_path):
+    history = tmp_path / "history.csv"
+    history.write_text("epoch,loss,validation_perplexity\n1,3,30\n2,2,25\n3,1,22\n")
+    option = f"lm/tales/small/0={history}"
+    paths = drawn_over_training(study, tmp_path / "a", [task()], option)
+    again = drawn_over_training(study, tmp_path / "b", [task()], option)
+    for kind in ("svg", "png"):
+        assert paths[kind].read_bytes() == again[kind].read_bytes()
+    (finding,) = json.loads(paths["run"].read_text(encoding="utf-8"))["findings"]
+    assert "of 1 training" in finding["text"]
+    assert "a description, not a test" in finding["text"]
+    _, pairs = pairs_of(study)
+    scores = read_history(history, lambda name: name == "validation_perplexity")
+    line = audit_figure2.Trajectory(0, pairs["lm/tales/small/0"], scores["validation_perplexity"])
+    assert dict(line.score()) == {2: 25.0}
+    assert list(line.metric("alpha").index) == [0, 2]
+
+
+def test_figure_2_needs_the_history_of_a_training_with_snapshots(study, tmp_path):
+    with pytest.raises(InputError, match="none is named lm/tales/small/0, which has snapshots"):
+        drawn_over_training(study, tmp_path, [task()])
+
+
+def test_figure_2_of_trainings_without_snapshots_says_so(study, tmp_path):
+    alone = task(models={"lm/tales/large/0": ["large", 0]})
+    paths = drawn_over_training(study, tmp_path, [alone])
+    assert "No training left a snapshot." in paths["svg"].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def possible_records(file: PurePath) -> Iterator[PurePath]:
     while "." in name.lstrip("."):
         name = name.rpartition(".")[0]
         yield file.with_name(f"{name}{SUFFIX}")
-    if name in ("weights", "history"):
+    if name in ("weights", "history", "trajectory"):
         yield file.with_name(f"training{SUFFIX}")
 
 

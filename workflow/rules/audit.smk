@@ -4,6 +4,7 @@
 rule audit_trained:
     input:
         weights=lambda w: [TRAINED_MODELS[model] for model in AUDIT_BATCHES[w.batch]],
+        trajectories=lambda w: snapshots_of(AUDIT_BATCHES[w.batch]),
     output:
         matrices="<results>/spectral/trained/{batch}.matrices.csv",
         scores="<results>/spectral/trained/{batch}.scores.csv",
@@ -21,7 +22,7 @@ rule audit_trained:
         runtime=grown("2h"),
         gpu=int(settings.spectral.device.startswith("cuda")),
     params:
-        models=lambda w, input: audit_entries(w.batch, input.weights),
+        models=lambda w, input: audit_entries(w.batch, input.weights, input.trajectories),
         settings=as_json(
             **settings.spectral.model_dump(include={"convention", "min_size", "device"})
         ),

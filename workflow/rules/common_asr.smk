@@ -281,10 +281,9 @@ def tested_on(wildcards):
 
 def recogniser_settings(language, run):
     """What one training reads."""
-    return dict(
-        recipe=recogniser(language, run).recipe.model_dump(),
-        **settings.asr.model_dump(include={"device", "devices", "precision", "workers"}),
-    )
+    kept = {"device", "devices", "precision", "workers", "trajectory"}
+    recipe = recogniser(language, run).recipe.model_dump()
+    return dict(recipe=recipe, **settings.asr.model_dump(include=kept))
 
 
 def asr_memory(language, run):

@@ -40,11 +40,21 @@ def audit_batches():
 AUDIT_BATCHES = audit_batches()
 
 
-def audit_entries(batch, weights):
+# Models whose trainings leave snapshots: not those with whole copies of GPT-2, BERT or data2vec.
+SNAPSHOTS = [model for model in TRAINED_MODELS if model.split("/")[0] in ("lm", "asr")]
+
+
+def snapshots_of(models):
+    """Folders of snapshots of models, of those that have some."""
+    return [f"<results>/{model}/trajectory" for model in models if model in SNAPSHOTS]
+
+
+def audit_entries(batch, weights, trajectories):
     """What `audit_trained` is told: names and files."""
+    folders = dict(zip([m for m in AUDIT_BATCHES[batch] if m in SNAPSHOTS], trajectories))
     return json.dumps(
         [
-            {"model": model, "weights": path, "trajectory": ""}
+            {"model": model, "weights": path, "trajectory": folders.get(model, "")}
             for model, path in zip(AUDIT_BATCHES[batch], weights)
         ]
     )

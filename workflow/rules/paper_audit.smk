@@ -6,9 +6,12 @@ AUDIT_TABLES = {
 }
 AUDIT_FIGURES = {
     "audit_figure1": ("Figure 1", "Metrics against test scores"),
+    "audit_figure2": ("Figure 2", "Metrics over training"),
 }
 if not AUDIT_TASKS:
     AUDIT_TABLES, AUDIT_FIGURES = {}, {}
+elif not SNAPSHOTS:
+    del AUDIT_FIGURES["audit_figure2"]
 
 
 rule audit_table1:
@@ -108,3 +111,42 @@ rule audit_figure1:
         "python -m hearsay.step hearsay.paper.audit_figure1 --tasks {params.tasks:q}"
         " {params.audits:q} {params.scores:q} --svg {output.svg:q} --png {output.png:q}"
         " --run {output.run:q} 2> {log:q}"
+
+
+rule audit_figure2:
+    input:
+        audits=audit_files("scores.csv"),
+        scores=list(AUDIT_SCORES.values()),
+        histories=[f"<results>/{model}/history.csv" for model in SNAPSHOTS],
+    output:
+        svg=report(
+            "<results>/figures/audit_figure2.svg",
+            caption="../report/audit_figure2.rst",
+            category="Cross-system audit",
+            labels={"figure": "2"},
+        ),
+        png="<results>/figures/audit_figure2.png",
+        run="<results>/figures/audit_figure2.run.json",
+    log:
+        "<logs>/figures/audit_figure2.log",
+    benchmark:
+        "<benchmarks>/figures/audit_figure2.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=grown(1000),
+        runtime=grown("10m"),
+    params:
+        tasks=json.dumps(AUDIT_TASKS),
+        audits=lambda w, input: [f"--audit={path}" for path in input.audits],
+        scores=lambda w, input: [
+            f"--scores={name}={path}" for name, path in zip(AUDIT_SCORES, input.scores)
+        ],
+        histories=lambda w, input: [
+            f"--history={model}={path}" for model, path in zip(SNAPSHOTS, input.histories)
+        ],
+        code=code_of("hearsay.paper.audit_figure2"),
+    shell:
+        "python -m hearsay.step hearsay.paper.audit_figure2 --tasks {params.tasks:q}"
+        " {params.audits:q} {params.scores:q} {params.histories:q} --svg {output.svg:q}"
+        " --png {output.png:q} --run {output.run:q} 2> {log:q}"

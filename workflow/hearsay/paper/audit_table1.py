@@ -40,8 +40,8 @@ UNTRAINED = ("alpha", "alpha_hat", "log_frobenius_norm", "log_spectral_norm")
 NOTES = [
     "Published: none. No paper relates these metrics to these scores; each model's own published "
     "score stands in its paper's table.",
-    "Untrained: the same network at its first step, before any training; of one that starts from "
-    "another's weights these are that one's.",
+    "Untrained: the same network before its first step; where it starts from another's encoder, "
+    "that is this one's. Only trainings of language models and recognisers keep such weights.",
     "Means are over the matrices with a fit. A matrix without one is counted by its status, and "
     "enters no mean.",
 ]

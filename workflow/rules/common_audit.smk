@@ -41,7 +41,7 @@ AUDIT_BATCHES = audit_batches()
 
 
 # Models whose trainings leave snapshots: not those with whole copies of GPT-2, BERT or data2vec.
-SNAPSHOTS = [model for model in TRAINED_MODELS if model.split("/")[0] in ("lm", "asr")]
+SNAPSHOTS = [model for model in TRAINED_MODELS if Path(model).parts[0] in ("lm", "asr")]
 
 
 def snapshots_of(models):

@@ -42,8 +42,9 @@ NOTES = [
     "score stands in its paper's table.",
     "Untrained: the same network before its first step; where it starts from another's encoder, "
     "that is this one's. Only trainings of language models and recognisers keep such weights.",
-    "Means are over the matrices with a fit. A matrix without one is counted by its status, and "
-    "enters no mean.",
+    "Means are over the matrices with a fit, of what a training keeps in its file: frozen encoders "
+    "are in some of these files and not in others. A matrix without a fit is counted by its "
+    "status, and enters no mean.",
 ]
 
 

@@ -60,7 +60,8 @@ NOTES = [
     "paper claims for α̂.",
     "Intervals are percentiles of 2000 bootstrap draws of models, p is the exact two-sided "
     "permutation probability; smallest p is that of a perfect order of n models. Below "
-    f"{FEWEST_FOR_VERDICT} models nothing is read into an order, whatever τ is.",
+    f"{FEWEST_FOR_VERDICT} models nothing is read into an order, whatever τ is; the interval of a "
+    "perfect order has no width, which is no certainty.",
     "Published: none. No paper relates these metrics to these scores.",
 ]
 

@@ -8,8 +8,10 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-PARTS = "common common_lm common_asr common_slu corpora text speech models brain lm asr slu spectral"
-for part in ["scheduling", *PARTS.split(), "paper_egru", "paper_asr", "paper_slu", "paper"]:
+PARTS = "corpora text speech models brain lm asr slu spectral audit"
+COMMON = "scheduling common common_lm common_asr common_slu common_audit"
+PAPERS = "paper_egru paper_asr paper_slu paper_audit paper"
+for part in f"{COMMON} {PARTS} {PAPERS}".split():
 
     include: f"workflow/rules/{part}.smk"
 

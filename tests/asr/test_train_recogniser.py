@@ -63,6 +63,31 @@ def test_a_transfer_starts_from_the_encoder_and_changes_all_of_it(speech, tmp_pa
     assert new["decoder.decoder_layers.0.bias"].shape == (32,)
 
 
+def with_snapshots(options, count):
+    """The options of a training that keeps so many snapshots."""
+    settings = json.dumps(json.loads(options["settings"]) | {"trajectory": count})
+    folder = Path(options["weights"]).parent / "trajectory"
+    return options | {"settings": settings, "trajectory": folder}
+
+
+def test_snapshots_are_recognisers_from_the_untrained_one_on(speech, tmp_path):
+    plain = training_options(tmp_path / "plain", *speech, epochs=3)
+    train_recogniser.main(**plain)
+    kept = with_snapshots(training_options(tmp_path / "kept", *speech, epochs=3), 2)
+    train_recogniser.main(**kept)
+    assert same(plain, kept)  # taking snapshots changes nothing
+    paths = sorted(kept["trajectory"].iterdir())
+    assert [path.name for path in paths] == [f"epoch-000{k}.safetensors" for k in (0, 1, 3)]
+    tensors = [load_file(path) for path in paths]
+    assert tensors[0].keys() == load_file(kept["weights"]).keys()
+    last, weights = tensors[-1], load_file(kept["weights"])
+    assert all(torch.equal(last[name], weights[name]) for name in weights)
+    as_is = training_options(tmp_path / "as-is", *speech, epochs=0, decoder="same-alphabet")
+    as_is = with_snapshots(as_is, 2) | {"source": plain["weights"], "training": []}
+    train_recogniser.main(**as_is)
+    assert [path.name for path in as_is["trajectory"].iterdir()] == ["epoch-0000.safetensors"]
+
+
 def test_no_epochs_give_the_source_as_it_is(speech, tmp_path):
     first = training_options(tmp_path / "en", *speech)
     train_recogniser.main(**first)

@@ -110,7 +110,7 @@ def train_language_model(making: Making) -> Miniature:
         threshold_mean=-2.0, learning_rate=0.02,
     )  # fmt: skip
     settings = {"recipe": recipe.model_dump(), "backend": "torch"}
-    settings |= {"device": "cpu", "precision": "32-true"}
+    settings |= {"device": "cpu", "precision": "32-true", "trajectory": 3}
     return lambda out: {
         "corpus": "tales",
         "run": "mini",
@@ -118,6 +118,7 @@ def train_language_model(making: Making) -> Miniature:
         "tokens": tokens,
         "settings": json.dumps(settings),
         **_files(out),
+        "trajectory": out / "trajectory",
     }
 
 
@@ -128,7 +129,13 @@ def train_recogniser(making: Making) -> Miniature:
         for name, count, seed in (("train", 10, 0), ("dev", 3, 1))
     ]
     keys = {"epochs": 4, "micro_batch": 2, "keep": "best"}
-    return lambda out: tones.training_options(out, *parts, **keys)
+
+    def options(out: Path) -> Options:
+        found = tones.training_options(out, *parts, **keys)
+        settings = json.loads(found["settings"]) | {"trajectory": 2}
+        return found | {"settings": json.dumps(settings), "trajectory": out / "trajectory"}
+
+    return options
 
 
 def train_aligner(making: Making) -> Miniature:

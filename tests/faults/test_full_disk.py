@@ -94,7 +94,7 @@ def test_a_training_that_also_writes_for_tensorboard(disk, forks, tmp_path, left
     where = f"error: {place / 'out'}/"
     one_error(log.read_text(), where, "the disk is full", "are free on", "free some space")
     assert set(visible(place / "out")) <= {
-        path.relative_to(place / "out").as_posix() for path in place.glob("out/training/*/*")
+        path.relative_to(place / "out").as_posix() for path in place.glob("out/training/**/*")
     }
     filler.unlink()
     assert forks.run(step, options, log) == 0, log.read_text()

@@ -111,6 +111,23 @@ def same(first, second):
     return all(torch.equal(a[name], b[name]) for name in a) and histories[0].equals(histories[1])
 
 
+def test_snapshots_are_models_from_the_untrained_one_on(train, tmp_path):
+    plain = train("plain", epochs=3)
+    tokens = plain["tokens"]
+    options = options_of(tmp_path / "kept", tokens, epochs=3)
+    more = json.dumps(json.loads(options["settings"]) | {"trajectory": 2})
+    train_language_model.main(**options | {"settings": more, "trajectory": tmp_path / "kept/all"})
+    assert same(plain, options)  # taking snapshots changes nothing
+    paths = sorted((tmp_path / "kept/all").iterdir())
+    assert [path.name for path in paths] == [f"epoch-000{k}.safetensors" for k in (0, 1, 3)]
+    models = [load_language_model(path)[0] for path in paths]
+    untrained, _, last = [model.embedding.weight for model in models]
+    assert untrained.abs().max() <= json.loads(options["settings"])["recipe"]["embedding_range"]
+    history = pd.read_csv(options["history"])["validation_perplexity"]
+    best = load_file(options["weights"])["embedding.weight"]
+    assert torch.equal(last, best) == (history.idxmin() == 2)
+
+
 @pytest.mark.parametrize("cell", ["egru", "gru", "lstm"])
 def test_it_learns_and_says_so(train, tmp_path, cell):
     options = train(cell=cell, epochs=12, dropconnect=0.0, dropout_hidden=0.0, dropout_output=0.0)

@@ -419,7 +419,7 @@ def test_missing_download_is_named(tmp_path, results):
 
 def test_captions_are_clean_and_free_of_the_engines_variables(study):
     captions = sorted(study.report.glob("*.rst"))
-    assert len(captions) == 35
+    assert len(captions) == 40
     for path in captions:
         assert "<p>" in prose(path)
         assert not re.search(r"{[{%#]", path.read_text(encoding="utf-8"))

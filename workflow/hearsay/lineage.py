@@ -18,7 +18,12 @@ SUFFIX = ".run.json"
 RECORD_PARTS = ["id", "step", "settings", "seed", "code", "inputs", "wall_seconds", "finished"]
 RECORD_PARTS += ["commit", "versions", "hardware"]
 # Results whose run's record has the name of another of its results.
-SHARED = {"weights": "training", "history": "training", "window_scores": "scores"}
+SHARED = {
+    "weights": "training",
+    "history": "training",
+    "trajectory": "training",
+    "window_scores": "scores",
+}
 # Folders of the resources that rules fill; others hold what is in git.
 FETCHED = frozenset({"datasets", "models", "simulated", "speech", "text"})
 CLONES = frozenset({"datasets", "simulated"})  # of these, that git-annex owns
@@ -78,7 +83,10 @@ def possible_records(file: PurePath) -> Iterator[PurePath]:
     if name in SHARED:
         yield file.with_name(f"{SHARED[name]}{SUFFIX}")
     # The name of a folder is told whole: its dots are those of a version.
-    yield from (above.with_name(f"{above.name}{SUFFIX}") for above in file.parents if above.name)
+    for above in file.parents:
+        for name in (above.name, SHARED.get(above.name)):
+            if name:
+                yield above.with_name(f"{name}{SUFFIX}")
 
 
 def command_of(record: Record, target: PurePath | str, snakemake: str) -> str:

@@ -13,6 +13,7 @@ rule train_recogniser:
         weights="<results>/asr/{language}/{run}/{seed}/weights.safetensors",
         history="<results>/asr/{language}/{run}/{seed}/history.csv",
         record="<results>/asr/{language}/{run}/{seed}/training.run.json",
+        trajectory=directory("<results>/asr/{language}/{run}/{seed}/trajectory"),
     log:
         "<logs>/asr/{language}/{run}/{seed}/train_recogniser.log",
     benchmark:
@@ -38,7 +39,8 @@ rule train_recogniser:
         " --run {wildcards.run:q} --seed {wildcards.seed:q} {params.training:q}"
         " --validation {input.validation:q} {params.source:q} --settings {params.settings:q}"
         " --threads {threads} --weights {output.weights:q} --history {output.history:q}"
-        " --record {output.record:q} --checkpoints {params.checkpoints:q}/training 2> {log:q}"
+        " --record {output.record:q} --checkpoints {params.checkpoints:q}/training"
+        " --trajectory {output.trajectory:q} 2> {log:q}"
 
 
 rule transcribe:

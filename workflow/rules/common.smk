@@ -361,7 +361,7 @@ def page_manifest(results, records, usage):
         "authors": "Chen et al., 2025",
         "text": "bpgpt.rst",
         "items": page_items(results, BPGPT_TABLES, {}),
-        "records": [path for path in records if "/brain/" in path],
+        "records": [path for path in records if system_of(path, results) == "brain"],
     }
     egru = {
         "id": "egru",
@@ -370,7 +370,7 @@ def page_manifest(results, records, usage):
         "authors": "Schöne et al., 2023",
         "text": "egru.rst",
         "items": page_items(results, EGRU_TABLES, EGRU_FIGURES),
-        "records": [path for path in records if "/lm/" in path],
+        "records": [path for path in records if system_of(path, results) == "lm"],
     }
     asr = {
         "id": "asr",
@@ -392,7 +392,16 @@ def page_manifest(results, records, usage):
         "records": [path for path in records if system_of(path, results) == "slu"],
         "clips": page_clips(results, "slu", number=2),
     }
-    others = [*brain["records"], *asr["records"], *wabert["records"], *egru["records"]]
+    audit = {
+        "id": "audit",
+        "title": "The capacity metrics of every model trained here",
+        "authors": "no paper: published nowhere",
+        "text": "audit.rst",
+        "items": page_items(results, AUDIT_TABLES, AUDIT_FIGURES),
+        "records": [path for path in records if "/spectral/trained/" in path],
+    }
+    sections = [brain, asr, wabert, egru]
+    others = [path for section in [*sections, audit] for path in section["records"]]
     capacity = {
         "id": "capacity",
         "title": "Universality and Capacity Metrics in Deep Neural Networks",
@@ -407,7 +416,7 @@ def page_manifest(results, records, usage):
         about="workflow.rst",
         usage=usage or None,
         command=command_of_this_run(),
-        sections=[section for section in (brain, asr, wabert, egru, capacity) if section["items"]],
+        sections=[section for section in [*sections, capacity, audit] if section["items"]],
     )
 
 

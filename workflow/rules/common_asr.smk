@@ -300,9 +300,10 @@ def tested_on(wildcards):
 
 def recogniser_settings(language, run):
     """What one training reads."""
+    kept = {"device", "devices", "precision", "workers", "trajectory"}
     return dict(
         recipe=recogniser(language, run).recipe.model_dump(),
-        **settings.asr.model_dump(include={"device", "devices", "precision", "workers"}),
+        **settings.asr.model_dump(include=kept),
         **own_alphabet(language),
     )
 

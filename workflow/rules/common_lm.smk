@@ -90,7 +90,7 @@ def lm_training_settings(corpus, run):
     """What one training reads."""
     return dict(
         recipe=training_part(lm_experiment(corpus, run).recipe),
-        **settings.lm.model_dump(include={"backend", "device", "precision"}),
+        **settings.lm.model_dump(include={"backend", "device", "precision", "trajectory"}),
     )
 
 

@@ -10,6 +10,7 @@ rule train_language_model:
         weights="<results>/lm/{corpus}/{run}/{seed}/weights.safetensors",
         history="<results>/lm/{corpus}/{run}/{seed}/history.csv",
         record="<results>/lm/{corpus}/{run}/{seed}/training.run.json",
+        trajectory=directory("<results>/lm/{corpus}/{run}/{seed}/trajectory"),
     log:
         "<logs>/lm/{corpus}/{run}/{seed}/train_language_model.log",
     benchmark:
@@ -31,7 +32,8 @@ rule train_language_model:
         " --run {wildcards.run:q} --seed {wildcards.seed:q} --tokens {input.tokens:q}"
         " --settings {params.settings:q} --threads {threads} --weights {output.weights:q}"
         " --history {output.history:q} --record {output.record:q}"
-        " --checkpoints {params.checkpoints:q}/training 2> {log:q}"
+        " --checkpoints {params.checkpoints:q}/training --trajectory {output.trajectory:q}"
+        " 2> {log:q}"
 
 
 rule evaluate_language_model:

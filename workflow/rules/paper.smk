@@ -34,8 +34,8 @@ BPGPT_TABLES = {
 }
 if not settings.brain.subjects:
     BPGPT_TABLES = {}
-TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES | ASR_TABLES | WABERT_TABLES
-FIGURES = CAPACITY_FIGURES | EGRU_FIGURES | ASR_FIGURES | WABERT_FIGURES
+TABLES = CAPACITY_TABLES | BPGPT_TABLES | EGRU_TABLES | ASR_TABLES | WABERT_TABLES | AUDIT_TABLES
+FIGURES = CAPACITY_FIGURES | EGRU_FIGURES | ASR_FIGURES | WABERT_FIGURES | AUDIT_FIGURES
 
 
 rule capacity_table1:
@@ -400,7 +400,7 @@ rule page:
             *lm_outputs("scores.run.json", *EGRU_MEASURED),
             *expand("<results>/lm/{corpus}/scores.run.json", corpus=EGRU_MEASURED),
             *(["<results>/lm/event_speed.run.json"] if EGRU_TABLES else []),
-            *dict.fromkeys([*asr_records(), *slu_records()]),
+            *dict.fromkeys([*asr_records(), *slu_records(), *audit_files("run.json")]),
         ],
         clips=[
             path
@@ -435,6 +435,7 @@ rule page:
             "workflow/report/asr.rst",
             "workflow/report/wabert.rst",
             "workflow/report/egru.rst",
+            "workflow/report/audit.rst",
             *[f"workflow/report/{name}.rst" for name in [*TABLES, *FIGURES]],
         ),
     shell:

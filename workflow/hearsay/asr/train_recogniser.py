@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
@@ -29,6 +29,7 @@ from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.fabric import Fabric
 from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.snapshots import Snapshots
 
 STEP = "hearsay.asr.train_recogniser"
 
@@ -162,14 +163,17 @@ def main(
     validation: Path = typer.Option(help="manifest of the part to validate on"),
     source: Path = typer.Option(None, help="recogniser to start from: ours, or a .nemo file"),
     settings: str = typer.Option(
-        help="recipe, device, devices, precision, workers and, for a language that is not built "
-        "in, alphabet as JSON"
+        help="recipe, device, devices, precision, workers as JSON; trajectory: number of "
+        "snapshots; alphabet of a language that is not built in"
     ),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
     weights: Path = typer.Option(help="safetensors to write"),
     history: Path = typer.Option(help="CSV to write, one row an epoch"),
     record: Path = typer.Option(help="run record to write"),
     checkpoints: Path = typer.Option(help="folder for checkpoints; gone at the end"),
+    trajectory: Annotated[
+        Path | None, typer.Option(help="folder to write: weights at a few epochs")
+    ] = None,
 ) -> None:
     """Train one recogniser; killed and started again, it goes on where it was, step by step."""
     options = json.loads(settings)
@@ -215,6 +219,14 @@ def main(
             )
     checks = Validation(read_manifest(validation), labels, recipe, options["workers"], fabric)
     network, clock = CtcLoss(model), Clock()
+    about = {"language": language, "run": run, "seed": seed, "recipe": recipe}
+    snapshots = Snapshots(
+        folder,
+        epochs=recipe["epochs"],
+        count=options.get("trajectory", 0),
+        save=lambda path: save_recogniser(path, model, about),
+        writer=fabric.is_global_zero,
+    )
     trained, steps, clips = None, 0, 0
     if recipe["epochs"]:
         batches = EpochBatches(
@@ -244,14 +256,16 @@ def main(
                 patience=recipe["patience"],
                 tensorboard=weights.with_suffix(".tensorboard"),
                 carried=clock,
+                snapshot=snapshots if trajectory else None,
             ),
             folder,
             fabric,
         )
+    elif trajectory:
+        snapshots(0)
     found = checks(network.to(fabric.device).eval())
     if not fabric.is_global_zero:
         return
-    about = {"language": language, "run": run, "seed": seed, "recipe": recipe}
     save_recogniser(weights, model, about)
     write_history(trained if trained is not None else _no_history(), history)
     kept.write(
@@ -266,6 +280,8 @@ def main(
         precision=fabric._precision.precision,
         **found,
     )
+    if trajectory:
+        snapshots.finish(trajectory, 0 if trained is None else len(trained))
     folder.remove()
     print(
         f"{language}, {run}, seed {seed}: {0 if trained is None else len(trained)} epochs, "

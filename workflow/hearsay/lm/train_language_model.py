@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import typer
@@ -19,6 +20,7 @@ from hearsay.lm.stream import ChunkLoss, Stream
 from hearsay.provenance import Run, code_of
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.snapshots import Snapshots
 
 STEP = "hearsay.lm.train_language_model"
 # Of the validation after each epoch; the scores of the finished model are taken with one.
@@ -36,12 +38,17 @@ def main(
     run: str = typer.Option(help="name of the run, for messages"),
     seed: int = typer.Option(help="of weights, dropout and chunk lengths"),
     tokens: Path = typer.Option(help="tokens.npz of the corpus"),
-    settings: str = typer.Option(help="recipe, backend, device and precision as JSON"),
+    settings: str = typer.Option(
+        help="recipe, backend, device and precision as JSON; trajectory: number of snapshots"
+    ),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
     weights: Path = typer.Option(help="safetensors to write"),
     history: Path = typer.Option(help="CSV to write, one row an epoch"),
     record: Path = typer.Option(help="run record to write"),
     checkpoints: Path = typer.Option(help="folder for checkpoints; gone at the end"),
+    trajectory: Annotated[
+        Path | None, typer.Option(help="folder to write: weights at a few epochs")
+    ] = None,
 ) -> None:
     """Train one model; killed and started again, it goes on where it was."""
     options = json.loads(settings)
@@ -71,6 +78,20 @@ def main(
             "code": code_of(STEP),
             "inputs": text.digest,
         },
+    )
+
+    about = {
+        "corpus": corpus,
+        "run": run,
+        "seed": seed,
+        "recipe": recipe,
+        "vocabulary": text.vocabulary_digest,
+    }
+    snapshots = Snapshots(
+        folder,
+        epochs=recipe["epochs"],
+        count=options.get("trajectory", 0),
+        save=lambda path: save_language_model(path, model, about),
     )
 
     rows = streams(text.train[:used_tokens], recipe["batch_size"])
@@ -111,18 +132,12 @@ def main(
             before_step=lambda batch, optimizer: stream.begin(batch[1], optimizer),
             after_step=stream.end,
             evaluated=stream.evaluated,
+            snapshot=snapshots if trajectory else None,
         ),
         folder,
         fabric,
     )
 
-    about = {
-        "corpus": corpus,
-        "run": run,
-        "seed": seed,
-        "recipe": recipe,
-        "vocabulary": text.vocabulary_digest,
-    }
     save_language_model(weights, model, about)
     write_history(trained, history)
     used = backend_of(model)
@@ -139,6 +154,8 @@ def main(
         averaged=stream.average is not None and stream.average.triggered,
         precision=fabric._precision.precision,
     )
+    if trajectory:
+        snapshots.finish(trajectory, len(trained))
     folder.remove()
     best = trained["validation_perplexity"].min()
     print(

@@ -108,3 +108,9 @@ class Recognition(Closed):
     )
     precision: str = Field("auto", description="of Lightning's Fabric")
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap over utterances")
+    trajectory: int = Field(
+        3,
+        ge=0,
+        description="snapshots of each training that are kept for the audit, besides the untrained "
+        "weights; each is as large as the weights",
+    )

@@ -144,3 +144,9 @@ class LanguageModels(Closed):
     precision: str = Field(
         "32-true", description="of Lightning's Fabric; thresholds are sensitive to less"
     )
+    trajectory: int = Field(
+        3,
+        ge=0,
+        description="snapshots of each training that are kept for the audit, besides the untrained "
+        "weights; each is as large as the weights",
+    )

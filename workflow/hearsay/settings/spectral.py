@@ -33,3 +33,8 @@ class Spectral(Closed):
     esd: Name | None = Field(
         None, description="the model whose largest spectrum is drawn; the first one if not set"
     )
+    trained_jobs: Literal["model", "all"] = Field(
+        "model",
+        description="how the models trained here are audited: a job each `model`, or one for `all` "
+        "of them, which is best for small ones",
+    )

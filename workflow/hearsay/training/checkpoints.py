@@ -163,6 +163,10 @@ class CheckpointFolder:
     def remove(self) -> None:
         """Delete all checkpoints of this output: the run is over and its result is written."""
         self.close()
+        # First what a run would go on from: the rest is of no use without, but not the reverse.
+        for path in (self.path, self.previous):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         shutil.rmtree(self.root, ignore_errors=True)
 
 

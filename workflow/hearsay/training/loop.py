@@ -71,6 +71,9 @@ class Training:
     after_step : called after each step.
     evaluated : a context in which the model has the weights that are to be evaluated and kept,
         where these are not the ones that are trained (averages of them).
+    snapshot : ``snapshot(epochs)`` is called with the number of finished epochs: 0 before the first
+        step, then after each epoch and before its checkpoint, so that a run that goes on calls it
+        again with the same weights or has it behind.
     """
 
     model: nn.Module
@@ -91,6 +94,7 @@ class Training:
     after_step: Callable[[], None] | None = None
     evaluated: Callable[[], AbstractContextManager[None]] = nullcontext
     batches_from: Callable[[int, int], Iterator[Batch]] | None = None
+    snapshot: Callable[[int], None] | None = None
 
 
 def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: int = 1) -> Fabric:
@@ -163,6 +167,8 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
         disable=not fabric.is_global_zero,
     )
     with bar, stop_flag(fabric) as stopped:
+        if training.snapshot is not None and (cursor.epoch, cursor.step) == (0, 0):
+            training.snapshot(0)
         while not cursor.over(training):
             model.train()
             for batch in _remaining(training, cursor):
@@ -199,6 +205,8 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                     )
             with training.evaluated():
                 row = _end_epoch(training, model, optimizer, cursor)
+                if training.snapshot is not None:
+                    training.snapshot(cursor.epoch)
                 if training.monitor is not None and row[training.monitor] < cursor.best:
                     cursor.best, cursor.best_epoch = row[training.monitor], cursor.epoch
                     best = {

@@ -84,9 +84,10 @@ def possible_records(file: PurePath) -> Iterator[PurePath]:
         yield file.with_name(f"{SHARED[name]}{SUFFIX}")
     # The name of a folder is told whole: its dots are those of a version.
     for above in file.parents:
-        for name in (above.name, SHARED.get(above.name)):
-            if name:
-                yield above.with_name(f"{name}{SUFFIX}")
+        if above.name:
+            yield above.with_name(f"{above.name}{SUFFIX}")
+        if above.name in SHARED:
+            yield above.with_name(f"{SHARED[above.name]}{SUFFIX}")
 
 
 def command_of(record: Record, target: PurePath | str, snakemake: str) -> str:

@@ -8,10 +8,12 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-PARTS = "corpora text speech models brain lm asr slu spectral audit"
-COMMON = "scheduling common common_lm common_asr common_slu common_audit"
-PAPERS = "paper_egru paper_asr paper_slu paper_audit paper"
-for part in f"{COMMON} {PARTS} {PAPERS}".split():
+COMMON = (
+    "common common_models common_brain common_speech common_lm common_asr common_slu common_audit"
+)
+PARTS = "corpora text speech models brain lm asr slu sentiment spectral audit"
+PAPERS = "paper_bpgpt paper_egru paper_asr paper_slu paper_capacity paper_audit common_page page"
+for part in f"scheduling {COMMON} checks {PARTS} {PAPERS}".split():
 
     include: f"workflow/rules/{part}.smk"
 

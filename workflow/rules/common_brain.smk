@@ -1,0 +1,127 @@
+"""What the rules of fMRI, decoding and its tables use: datasets, settings of each step, records."""
+
+from hearsay.brain.recipes import (
+    controls_of,
+    ordered,
+    part_of,
+    recipe_of,
+    settings_of,
+    text_prompt_of,
+)
+from hearsay.corpora.openneuro import plan, size_text
+
+
+def dataset_settings(dataset):
+    """The settings of an fMRI dataset."""
+    if dataset not in settings.fmri_datasets:
+        known = ", ".join(settings.fmri_datasets) or "none"
+        raise ValueError(f"no fMRI dataset {dataset!r}; there are: {known}")
+    return settings.fmri_datasets[dataset]
+
+
+def dataset_source(dataset, input):
+    """Address or path that a dataset is cloned from."""
+    if dataset_settings(dataset).simulated:
+        return input[0].removesuffix(".run.json")
+    return dataset_settings(dataset).source
+
+
+def fetch_settings(subject):
+    """What is fetched for one subject: this much and no more."""
+    brain, dataset = settings.brain, dataset_settings(settings.brain.dataset)
+    return dict(
+        dataset=brain.dataset,
+        version=dataset.version,
+        manifest=dataset.manifest,
+        stories=brain.stories,
+        raw=brain.raw.get(subject, []),
+        mask=brain.voxels.method == "mask" or subject in brain.raw,
+        jobs=dataset.jobs,
+    )
+
+
+def fetch_plan(subject):
+    """One line on what `fetch_subject` will pull, from the committed manifest; no network."""
+    brain = settings.brain
+    manifest = dataset_settings(brain.dataset).manifest
+    if manifest is None:
+        return f"{subject} of {brain.dataset}; sizes are known once it is cloned"
+    with told_by_snakemake():
+        files = plan(ROOT / manifest, subject, brain.stories, mask=brain.voxels.method == "mask")
+    rows = sum(files.stories.values())
+    return (
+        f"{subject} of {brain.dataset}, {len(files.stories)} stories with {rows} rows, "
+        f"{len(files.of('textgrid'))} TextGrids, {size_text(files.bytes())} on disk"
+    )
+
+
+def prepare_settings():
+    """What `prepare_stories` reads."""
+    brain = settings.brain
+    return dict(
+        version=dataset_settings(brain.dataset).version,
+        **brain.model_dump(include={"dataset", "stories", "test_story", "validation", "voxels"}),
+    )
+
+
+def recipe_settings(setting, part):
+    """What a training of one setting reads."""
+    brain = settings.brain
+    return dict(
+        recipe=part_of(brain, setting, part),
+        **brain.model_dump(include={"device", "devices", "precision"}),
+    )
+
+
+def brain_records(subject):
+    """Run records behind one subject's scores, in the order in which they were made."""
+    folder = f"<results>/brain/{subject}"
+    names = ["present", "windows", "word_rate"]
+    for setting in settings_of(settings.brain, subject):
+        if stage1_of(setting) == setting:
+            names.append(f"{setting}/text_prompt")
+        names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
+    return [f"{folder}/{name}.run.json" for name in [*names, "scores"]]
+
+
+def stage1_of(setting):
+    """The setting whose stage 1 this one builds on; equal stages are trained once."""
+    return text_prompt_of(settings.brain, setting)
+
+
+def decode_settings(setting):
+    """What `decode_story` reads; a control has no controls of its own."""
+    recipe = part_of(settings.brain, setting, "decode")
+    return dict(
+        recipe=recipe,
+        decoding=settings.brain.decoding.model_dump(),
+        text=stage1_of(setting) == setting,
+        controls=recipe["input"] == "fmri"
+        and setting in (settings.brain.controls or settings.brain.settings),
+        device=settings.brain.device,
+    )
+
+
+def shown_setting():
+    """The setting whose decoded text is shown: `bpgpt`, else the first that all subjects have."""
+    trained = [settings_of(settings.brain, subject) for subject in settings.brain.subjects]
+    shared = [name for name in ordered(settings.brain) if all(name in each for each in trained)]
+    if settings.brain.subjects and not shared:
+        raise WorkflowError("brain.settings_of: no setting is trained for all subjects")
+    return "bpgpt" if "bpgpt" in shared else next(iter(shared), "bpgpt")
+
+
+def brain_memory(setting=None):
+    """Memory in MB of a step with BERT and GPT-2; of a training's activations too, on a CPU."""
+    brain = settings.brain
+    models = weights_mb(brain.encoder) + weights_mb(brain.language_model)
+    if brain.device != "cpu":
+        return 6000 + 4 * models
+    windows = recipe_of(brain, setting).batch_size if setting else 1
+    return 2000 + 4 * models + windows * weights_mb(brain.language_model) // 2
+
+
+def score_settings(subject):
+    """What `score_story` reads."""
+    scores = settings.brain.scores.model_dump(exclude={"bertscore"})
+    return dict(controls=controls_of(settings.brain, subject), **scores)

@@ -12,8 +12,9 @@ COMMON = (
     "common common_models common_brain common_speech common_lm common_asr common_slu common_audit"
 )
 PARTS = "corpora text speech models brain lm asr slu sentiment spectral audit"
-PAPERS = "paper_bpgpt paper_egru paper_asr paper_slu paper_capacity paper_audit common_page page"
-for part in f"scheduling {COMMON} checks {PARTS} {PAPERS}".split():
+PAPERS = "paper_bpgpt paper_egru paper_asr paper_slu paper_capacity paper_audit"
+SHOWN = "common_wabert common_audit common_page"
+for part in f"scheduling {COMMON} {SHOWN} checks {PARTS} {PAPERS} page".split():
 
     include: f"workflow/rules/{part}.smk"
 

@@ -247,17 +247,6 @@ SLU_SCORES = [
 ]
 
 
-def shown_states():
-    """Aligners whose states are shown, each with the file of its first seed."""
-    if not JUDGED:
-        return []
-    return [
-        (run, f"<results>/slu/aligners/{run}/{ALIGNERS[run].seeds[0]}/states.npz")
-        for run in settings.slu.shown_runs
-        if run in ALIGNED
-    ]
-
-
 def slu_records():
     """Run records behind the tables and figures of this system."""
     records = [f"<results>/speech/{part.name}.run.json" for part in slu_all_parts()]

@@ -23,36 +23,6 @@ WABERT_FIGURES = (
 )
 
 
-def wabert_rows(experiments, why=""):
-    """The rows of a table, as JSON; `why` is why none of them could be judged."""
-    return json.dumps(
-        [
-            {
-                "run": run,
-                "published": each.published or None,
-                "title": run,
-                "why": slu_why(each) or why,
-                "seeds": list(each.seeds),
-                "note": each.note,
-                "comparable": slu_comparable(each),
-            }
-            for run, each in experiments.items()
-        ]
-    )
-
-
-def slu_comparable(experiment):
-    """Whether it was trained on real and whole corpora only."""
-    sources = [settings.speech_corpora[each.corpus] for each in experiment.sets]
-    return all(source.generated is None and source.limit is None for source in sources)
-
-
-def sentiment_part():
-    """The part that Table 3 shows: the first one that classifiers are tested on."""
-    tests = [part for each in SENTIMENT.values() for part in each.tests]
-    return tests[0].name
-
-
 rule wabert_table1:
     input:
         scores=SLU_SCORES[:1] if ALIGNED and JUDGED else [],

@@ -96,7 +96,12 @@ def clone(origin: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snakemake) -> Path:
-    """A clone in which the whole demo has run; many tests read it, none may change it."""
+    """A clone in which the whole demo has run; many tests read it, none may change it.
+
+    `HEARSAY_DEMO` names one that is there already, of the same code, to try a few tests sooner.
+    """
+    if ready := os.environ.get("HEARSAY_DEMO"):
+        return Path(ready).resolve()
     folder = tmp_path_factory.mktemp("demo") / "hearsay"
     _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
     done = snakemake(folder, "--profile", "profiles/demo", timeout=3000)

@@ -160,6 +160,21 @@ def test_one_model_has_no_correlation(study):
     )
 
 
+def test_two_values_of_one_score_are_refused(study, tmp_path):
+    rows = score_rows("small", 0, "tales", test_perplexity=20.0)
+    write_scores(tmp_path / "twice.csv", rows + rows)
+    (plan,) = read_tasks(json.dumps([task(models={"lm/tales/small/0": ["small", 0]})]))
+    audits = read_audits([study / "all.scores.csv"])
+    with pytest.raises(InputError, match="more than one test_perplexity of small"):
+        joined(plan, audits, read_named_scores([("lm/tales", tmp_path / "twice.csv")]))
+
+
+def test_a_score_file_that_is_not_given_is_named(study):
+    (plan,) = read_tasks(json.dumps([task()]))
+    with pytest.raises(InputError, match="none is named lm/tales, which language models, tales"):
+        joined(plan, read_audits([study / "all.scores.csv"]), {})
+
+
 def test_the_first_name_of_a_score_that_is_there_counts(study):
     names = ["absent", "test_perplexity"]
     _, pairs = pairs_of(study, measures=[PERPLEXITY | {"metrics": names}])
@@ -181,6 +196,8 @@ def test_table_1_shows_status_and_control(study, tmp_path):
     assert "Without any fit" in record["findings"][0]["text"]
     audit = json.loads((study / "all.run.json").read_text(encoding="utf-8"))
     assert {cells["run"] for cells in rows.values()} == {audit["id"]}
+    assert rows["lm/tales/small/0"]["records"] == "r"
+    assert rows["lm/tales/broken/0"]["records"] is None
     with paths["csv"].open(encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert next(line for line in lines if line["model"] == "lm/tales/broken/0")["alpha"] == ""

@@ -126,7 +126,7 @@ def page_manifest(results, records, usage):
     audit = {
         "id": "audit",
         "title": "The capacity metrics of every model trained here",
-        "authors": "no paper: published nowhere",
+        "authors": "in none of the five papers",
         "text": "audit.rst",
         "items": page_items(results, AUDIT_TABLES, AUDIT_FIGURES),
         "records": [path for path in records if "/spectral/trained/" in path],

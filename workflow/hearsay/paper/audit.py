@@ -1,8 +1,8 @@
 """The cross-system audit: what every model's weights measure, beside its own test score.
 
-No paper publishes these values: Martin and Mahoney relate α̂ to the accuracy of image networks. Here
-the same metrics, and controls that need no power law, stand beside the scores of the models that
-this workflow trains. Models are compared within a task only.
+None of the five papers publishes these values: Martin and Mahoney relate α̂ to the accuracy of image
+networks. Here the same metrics, and controls that need no power law, stand beside the scores of the
+models that this workflow trains. Models are compared within a task only.
 """
 
 import math
@@ -96,7 +96,8 @@ class Audited:
 class Pair:
     """A model of a task: its audit, that of its untrained weights if there is one, its scores.
 
-    `scores` are by label of the measure; what the file does not hold is NaN.
+    `scores` are by label of the measure; what the file does not hold is NaN. `score_record` is the
+    id of the run record behind the first of them, empty where there is none.
     """
 
     model: str
@@ -106,6 +107,7 @@ class Pair:
     scores: Mapping[str, float]
     untrained: Audited | None = None
     snapshots: Mapping[int, Audited] = field(default_factory=dict)
+    score_record: str = ""
 
     def metric(self, name: str) -> float:
         """A metric of the trained weights; NaN where there is none."""
@@ -216,24 +218,29 @@ def joined(
             if other.startswith(f"{name}/epoch-")
         }
         found = {m.label: _score(frame, task, m, run, seed) for m in task.measures}
+        values = {label: value for label, (value, _) in found.items()}
+        record = found[task.measures[0].label][1]
         untrained = snapshots.get(0)
-        pairs.append(Pair(name, run, seed, audits[name], found, untrained, snapshots))
+        pairs.append(Pair(name, run, seed, audits[name], values, untrained, snapshots, record))
     return pairs
 
 
-def _score(frame: pd.DataFrame, task: Task, measure: Measure, run: str, seed: int | None) -> float:
+def _score(
+    frame: pd.DataFrame, task: Task, measure: Measure, run: str, seed: int | None
+) -> tuple[float, str]:
+    """A model's score and the id of its run record; NaN and empty where the file has none."""
     rows = frame[(frame["experiment"] == run) & (frame["subject_or_language"] == task.subject)]
     if seed is not None:
         rows = rows[rows["seed"] == seed]
     if task.input:
         rows = rows[rows["model"] == task.input]
     for metric in measure.metrics:
-        values = rows["value"][rows["metric"] == metric]
-        if len(values) > 1:
+        found = rows[rows["metric"] == metric]
+        if len(found) > 1:
             raise InputError(f"{task.scores}: more than one {metric} of {run}, {task.name}")
-        if len(values) and math.isfinite(values.iloc[0]):
-            return float(values.iloc[0])
-    return math.nan
+        if len(found) and math.isfinite(found["value"].iloc[0]):
+            return float(found["value"].iloc[0]), str(found["run"].iloc[0])
+    return math.nan, ""
 
 
 def read_named_scores(named: list[tuple[str, Path]]) -> dict[str, pd.DataFrame]:

@@ -34,12 +34,13 @@ COLUMNS = [
     Column("fits", "Matrices"),
     Column("small_tail", "small tail", "count", shown=False),
     Column("convention", "Convention", shown=False),
+    Column("records", "Run of the test score", shown=False),
     Column("run", "Run", "run"),
 ]
 UNTRAINED = ("alpha", "alpha_hat", "log_frobenius_norm", "log_spectral_norm")
 NOTES = [
-    "Published: none. No paper relates these metrics to these scores; each model's own published "
-    "score stands in its paper's table.",
+    "Published: none. None of the five papers relates these metrics to these scores; each model's "
+    "own published score stands in its paper's table.",
     "Untrained: the same network before its first step; where it starts from another's encoder, "
     "that is this one's. Only trainings of language models and recognisers keep such weights.",
     "Means are over the matrices with a fit, of what a training keeps in its file: frozen encoders "
@@ -74,6 +75,7 @@ def row_of(task: Task, pair: Pair) -> Row:
         "fits": audited.status if not math.isnan(score) else f"{audited.status}; {NO_SCORE}",
         "small_tail": audited.small_tail,
         "convention": audited.convention,
+        "records": pair.score_record,
         "run": audited.record,
     }
     if cells["depth"] is not None:

@@ -62,7 +62,7 @@ NOTES = [
     "permutation probability; smallest p is that of a perfect order of n models. Below "
     f"{FEWEST_FOR_VERDICT} models nothing is read into an order, whatever τ is; the interval of a "
     "perfect order has no width, which is no certainty.",
-    "Published: none. No paper relates these metrics to these scores.",
+    "Published: none. None of the five papers relates these metrics to these scores.",
 ]
 
 

@@ -72,8 +72,7 @@ class Training:
     evaluated : a context in which the model has the weights that are to be evaluated and kept,
         where these are not the ones that are trained (averages of them).
     snapshot : ``snapshot(epochs)`` is called with the number of finished epochs: 0 before the first
-        step, then after each epoch and before its checkpoint, so that a run that goes on calls it
-        again with the same weights or has it behind.
+        step, then after each epoch and before its checkpoint.
     """
 
     model: nn.Module
@@ -158,14 +157,8 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
     total = training.epochs * training.steps_per_epoch
     done = cursor.epoch * training.steps_per_epoch + cursor.step
     interval = 0.1 if sys.stderr.isatty() else 5.0
-    bar = tqdm(
-        total=total,
-        initial=done,
-        unit="step",
-        mininterval=interval,
-        file=sys.stderr,
-        disable=not fabric.is_global_zero,
-    )
+    shown = {"file": sys.stderr, "mininterval": interval, "disable": not fabric.is_global_zero}
+    bar = tqdm(total=total, initial=done, unit="step", **shown)
     with bar, stop_flag(fabric) as stopped:
         if training.snapshot is not None and (cursor.epoch, cursor.step) == (0, 0):
             training.snapshot(0)

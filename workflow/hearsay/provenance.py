@@ -4,15 +4,9 @@ Nothing here changes a number, so this module is left out of every code digest (
 """
 
 import ast
-import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsay.files import sha256_of, write_text
+from hearsay.surroundings import surroundings
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent.parent
@@ -28,43 +23,13 @@ ROOT = PACKAGE.parent.parent
 # Settings reach a step as values in its params, and the others write records or messages: an edit
 # of them changes no number, and must not retrain anything.
 NOT_CODE = frozenset(
-    f"hearsay.{name}" for name in ("settings", "provenance", "files", "storage", "errors", "step")
+    f"hearsay.{name}"
+    for name in ("settings", "provenance", "surroundings", "files", "storage", "errors", "step")
 )
 
 
 def _no_code(module: str) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in NOT_CODE)
-
-
-VERSIONED = [
-    "hearsay",
-    "numpy",
-    "scipy",
-    "pandas",
-    "torch",
-    "numba",
-    "triton",
-    "safetensors",
-    "scikit-learn",
-    "lightning-fabric",
-    "matplotlib",
-    "snakemake",
-    "snakemake-executor-plugin-slurm",
-    "huggingface-hub",
-    "transformers",
-    "tokenizers",
-    "peft",
-    "datalad",
-    "git-annex",
-    "nibabel",
-    "h5py",
-    "nltk",
-    "jiwer",
-    "nemo-toolkit",
-    "soundfile",
-    "soxr",
-    "espeakng-loader",
-]
 
 
 # --- what reruns: digests over syntax trees -----------------------------------------------------
@@ -255,66 +220,3 @@ class Run:
             **surroundings(),
         }
         write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-
-
-def surroundings() -> dict[str, Any]:
-    """Git commit, package versions and hardware of this process; imports nothing heavy."""
-    return {
-        "commit": git_commit(),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "hardware": {
-            "host": socket.gethostname(),
-            "platform": platform.platform(),
-            "cpu": _cpu_name(),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
-            "gpu": _gpu_names(),
-        },
-    }
-
-
-def git_commit() -> str:
-    """Commit of the checkout this code runs from, ``-dirty`` if changed; else ``not in git``."""
-    try:
-        out = subprocess.run(
-            [
-                "git",
-                "-C",
-                str(ROOT),
-                "describe",
-                "--always",
-                "--abbrev=40",
-                "--dirty",
-                "--exclude=*",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "not in git"
-    return out.stdout.strip() if out.returncode == 0 else "not in git"
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONED:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _gpu_names() -> list[str]:
-    torch = sys.modules.get("torch")  # a step that never imported torch used no GPU
-    if torch is None or not torch.cuda.is_available():
-        return []
-    return [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from hearsay.errors import InputError
 from hearsay.memory import keep_freed_memory
-from hearsay.provenance import PACKAGE, surroundings
+from hearsay.provenance import PACKAGE
 from hearsay.storage import told_of
+from hearsay.surroundings import surroundings
 
 
 def main() -> int:

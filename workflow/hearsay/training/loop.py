@@ -154,11 +154,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
     model, optimizer = fabric.setup(training.model, training.optimizer)
     cursor, best = restore(training, folder)
     writer = _tensorboard(training, cursor) if fabric.is_global_zero else None
-    total = training.epochs * training.steps_per_epoch
-    done = cursor.epoch * training.steps_per_epoch + cursor.step
-    interval = 0.1 if sys.stderr.isatty() else 5.0
-    shown = {"file": sys.stderr, "mininterval": interval, "disable": not fabric.is_global_zero}
-    bar = tqdm(total=total, initial=done, unit="step", **shown)
+    bar = _bar(training, cursor, shown=fabric.is_global_zero)
     with bar, stop_flag(fabric) as stopped:
         if training.snapshot is not None and (cursor.epoch, cursor.step) == (0, 0):
             training.snapshot(0)
@@ -228,6 +224,17 @@ def _remaining(training: Training, cursor: Cursor) -> Iterator[Batch]:
     if training.batches_from is not None:
         return iter(training.batches_from(cursor.epoch, cursor.step))
     return itertools.islice(training.batches(cursor.epoch), cursor.step, None)
+
+
+def _bar(training: Training, cursor: Cursor, *, shown: bool) -> "tqdm[Any]":
+    return tqdm(
+        total=training.epochs * training.steps_per_epoch,
+        initial=cursor.epoch * training.steps_per_epoch + cursor.step,
+        unit="step",
+        file=sys.stderr,
+        mininterval=0.1 if sys.stderr.isatty() else 5.0,
+        disable=not shown,
+    )
 
 
 def _backward(training: Training, model: nn.Module, batch: Batch, fabric: Fabric) -> float:

@@ -49,7 +49,7 @@ def test_the_english_recogniser_has_learnt(demo: Path) -> None:
 def test_preparation_keeps_or_lists_every_clip(demo: Path) -> None:
     records = sorted((demo / "results/demo/speech").glob("*/*.run.json"))
     prepared = [path for path in records if path.name != "release.run.json"]
-    assert len(prepared) == 14
+    assert len(prepared) == 16
     for path in prepared:
         record = json.loads(path.read_text(encoding="utf-8"))
         name = path.name.removesuffix(".run.json")
@@ -85,6 +85,14 @@ def test_tables_and_figures_are_filled(demo: Path) -> None:
             assert any(cell == pytest.approx(value) for cell in measured)
     table3 = (results / "tables/asr_table3.csv").read_text(encoding="utf-8")
     assert "accents-mixed" in table3
+    for number, runs in (
+        (4, {"english", "accents", "more-accents", "all-accents"}),
+        (5, {"english", "accents", "accents-scratch", "accents-mixed"}),
+    ):
+        shown = pd.read_csv(results / f"tables/asr_table{number}.csv")
+        values = shown.set_index(shown.columns[shown.isin(["english"]).any()][0])
+        columns = [c for c in shown.filter(regex="^wer").columns if "published" not in c]
+        assert not values.loc[sorted(runs), columns].isna().all(axis=1).any(), (number, columns)
     for number in (2, 3):
         assert (results / f"figures/asr_figure{number}.svg").stat().st_size > 5000
     page = (results / "index.html").read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def test_a_cell_of_every_table_leads_to_files_as_they_were(lineage):
         for path in (lineage.results / "tables").glob("*.json")
         if not path.name.endswith(".run.json")
     )
-    assert len(tables) >= 15
+    assert len(tables) >= 19
     for path in tables:
         measured = read_table(path).measured
         assert measured, path.name

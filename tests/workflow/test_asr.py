@@ -85,14 +85,12 @@ def test_tables_and_figures_are_filled(demo: Path) -> None:
             assert any(cell == pytest.approx(value) for cell in measured)
     table3 = (results / "tables/asr_table3.csv").read_text(encoding="utf-8")
     assert "accents-mixed" in table3
-    for number, runs in (
-        (4, {"english", "accents", "more-accents", "all-accents"}),
-        (5, {"english", "accents", "accents-scratch", "accents-mixed"}),
+    for number, columns, runs in (
+        (4, ["nsc1", "nsc2"], ["english", "accents", "more-accents", "all-accents"]),
+        (5, ["dev_93", "coraal"], ["accents-scratch", "english", "accents", "accents-mixed"]),
     ):
-        shown = pd.read_csv(results / f"tables/asr_table{number}.csv")
-        values = shown.set_index(shown.columns[shown.isin(["english"]).any()][0])
-        columns = [c for c in shown.filter(regex="^wer").columns if "published" not in c]
-        assert not values.loc[sorted(runs), columns].isna().all(axis=1).any(), (number, columns)
+        shown = pd.read_csv(results / f"tables/asr_table{number}.csv").set_index("run_name")
+        assert shown.loc[runs, columns].notna().all(axis=None), number
     for number in (2, 3):
         assert (results / f"figures/asr_figure{number}.svg").stat().st_size > 5000
     page = (results / "index.html").read_text(encoding="utf-8")

@@ -87,7 +87,7 @@ def test_editing_the_training_loop_retrains(copy, dry_run):
     assert jobs["train_text_prompt"] == 9
     assert jobs["train_fmri_prompt"] == 15
     assert jobs["train_language_model"] == 4
-    assert jobs["train_recogniser"] == 10
+    assert jobs["train_recogniser"] == 12
 
 
 def test_editing_generation_decodes_again_and_trains_nothing(copy, dry_run):

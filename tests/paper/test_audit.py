@@ -325,3 +325,9 @@ def test_a_folder_without_snapshots_is_named(tmp_path):
     entry = {"model": "m", "weights": "w", "trajectory": str(tmp_path)}
     with pytest.raises(InputError, match="no snapshots of m; train it again"):
         list(audit_trained.files_of(entry))
+
+
+def test_epochs_whose_numbers_would_touch_are_left_out():
+    assert audit_figure2.apart([0, 1, 2, 3, 6, 10, 12]) == [0, 1, 2, 3, 6, 12]
+    assert audit_figure2.apart([4]) == [4]
+    assert audit_figure2.apart([]) == []

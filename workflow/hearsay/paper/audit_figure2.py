@@ -102,12 +102,21 @@ def draw(axes: Axes, tasks: list[Task], lines: list[tuple[Trajectory, pd.Series]
             named.add(line.task)
     epochs = sorted({int(epoch) for _, values in lines for epoch in values.index})
     axes.set_xscale("symlog", linthresh=1, linscale=0.6)
-    axes.set_xticks(epochs)
+    axes.set_xticks(apart(epochs))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("epochs")
     axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
+
+
+def apart(epochs: list[int]) -> list[int]:
+    """Those of the sorted epochs that have room for a number on a logarithmic axis, the last first."""
+    kept: list[int] = []
+    for epoch in reversed(epochs):
+        if not kept or kept[-1] >= 1.4 * epoch:
+            kept.append(epoch)
+    return kept[::-1]
 
 
 def finding(lines: list[Trajectory]) -> str:

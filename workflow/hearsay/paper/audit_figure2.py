@@ -111,7 +111,7 @@ def draw(axes: Axes, tasks: list[Task], lines: list[tuple[Trajectory, pd.Series]
 
 
 def apart(epochs: list[int]) -> list[int]:
-    """Those of the sorted epochs whose numbers have room on a logarithmic axis; the last one has."""
+    """Epochs, of the sorted ones, whose numbers have room on a logarithmic axis, and the last."""
     kept: list[int] = []
     for epoch in reversed(epochs):
         if not kept or kept[-1] >= 1.4 * epoch:

@@ -115,6 +115,12 @@ def run(arguments, checkout, **environment):
 def test_a_command_of_the_documentation_works(page, command, checkout, tmp_path):
     files_of_a_reader(page, command, checkout)
     program, *arguments = shlex.split(command, comments=True)
+    if program == "snakemake" and "--report" in arguments:
+        # A report of the demo's results is tested in test_report.py; here there are none.
+        done = run(["-m", "snakemake", *arguments], checkout)
+        assert done.returncode == 1
+        assert "marked for report but does not exist" in done.stdout + done.stderr
+        return
     if program == "snakemake":
         if "--lint" not in arguments:
             arguments.insert(0, "--dry-run")

@@ -1,0 +1,39 @@
+"""Snakemake's own report: every table and figure with its caption, filed under its paper."""
+
+import json
+import re
+
+import pytest
+
+PAPERS = {
+    "bpgpt": "BP-GPT",
+    "asr": "QuartzNet transfer",
+    "wabert": "WaBERT",
+    "egru": "EGRU",
+    "capacity": "Capacity metrics",
+    "audit": "Cross-system audit",
+}
+
+
+@pytest.mark.demo
+def test_every_table_and_figure_is_in_the_report(demo, snakemake, tmp_path):
+    done = snakemake(demo, "--profile", "profiles/demo", "--report", tmp_path / "report.html")
+    assert done.status == 0, done.text
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    def data(name):
+        return json.loads(re.search(rf"var {name} = (\{{.*?\}});?\n", report)[1])
+
+    shown = data("results")
+    tables = demo / "results/demo/tables"
+    figures = demo / "results/demo/figures"
+    made = {path.name for path in [*tables.glob("*_*.csv"), *figures.glob("*_*.svg")]}
+    assert {path.rpartition("/")[2] for path in shown} == made
+    assert len(made) >= 33
+    for path, each in shown.items():
+        assert each["caption"].strip(), path
+        assert set(each["labels"]) <= {"table", "figure"}, path
+        assert each["labels"], path
+    for category, folders in data("categories").items():
+        for path in (path for paths in folders.values() for path in paths):
+            assert PAPERS[path.rpartition("/")[2].partition("_")[0]] == category

@@ -1,9 +1,21 @@
 """How a paper's claim is told with its verdict over measured values and over the paper's own."""
 
 from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict, get_args
 
 MOST_TOLD = 4  # cases named in a sentence
 UNCHECKED = "cannot be checked in this configuration"
+
+Verdict = Literal["hold", "partly", "fail", "undecided"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+class Finding(TypedDict):
+    """What came out, as a run record holds it; `verdicts` where the text checks claims."""
+
+    subject: str
+    text: str
+    verdicts: NotRequired[list[Verdict]]
 
 
 @dataclass(frozen=True)

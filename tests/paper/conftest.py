@@ -1,6 +1,7 @@
 """A small study in the real file formats, with names that try to break every output."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +38,49 @@ AUDIT_COLUMNS = [
 ]
 ACCURACY = {"tiny-2": 91.0, "tiny-3": 93.5, "tiny-4": 95.0, HOSTILE: 96.5, "vgg11": None}
 PUBLISHED = ROOT / "resources" / "published" / "capacity.csv"
+
+# How sentences tell what became of a claim: what a reader would count.
+TELLS = {
+    "hold": re.compile(
+        r": holds (?:for \d+ of \d+ subjects? )?\("
+        r"|^Smaller α̂ goes with better accuracy, as claimed"
+    ),
+    "partly": re.compile(r": holds for \d+ of \d+ (?:subjects? )?only \("),
+    "fail": re.compile(
+        r": does not hold (?:here|for [^(]+) \(|: does not beat every control by any measure"
+        r"|^Larger α̂ goes with better accuracy, against the claim"
+    ),
+    "undecided": re.compile(
+        r": cannot be checked in this configuration\."
+        r"|^τ of α̂ has the (?:claimed sign|sign against the claim)"
+    ),
+}
+BEATS = re.compile(r"beats every control by (?:(?!beats? every control).)*", re.DOTALL)
+
+
+def told_in(subject, text):
+    """The verdicts that a finding's sentences tell, in order of their names."""
+    if subject.endswith(", published"):
+        return []
+    kinds = [kind for kind, told in TELLS.items() for _ in told.findall(text)]
+    kinds += ["partly" if ", not by " in told else "hold" for told in BEATS.findall(text)]
+    return sorted(kinds)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def verdicts_are_those_that_are_told():
+    """Whatever run record a test here writes: the verdicts of its findings are what they tell."""
+    write = Run.write
+
+    def checked(self, path, **more):
+        for finding in more.get("findings", []):
+            told = told_in(finding["subject"], finding["text"])
+            assert sorted(finding.get("verdicts", [])) == told, finding
+        write(self, path, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "write", checked)
+        yield
 
 
 def audit_row(name, piece, alpha, lambda_max, status="ok", M=40):

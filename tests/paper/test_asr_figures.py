@@ -191,12 +191,13 @@ def test_no_ratio_is_made_up(tmp_path, scratch, tuned, message):
     panel = panel_of(tmp_path, scratch=scratch, tuned=tuned)
     if best_of(panel) > 0:
         assert set(times_of(panel)) == {"scratch", "tuned"}
-    assert message in finding(panel)
+    assert message in finding(panel).text
 
 
 def test_a_panel_without_a_scratch_run_has_no_ratio(tmp_path):
-    text = finding(panel_of(tmp_path, tuned=[0.9, 0.1], other=[0.5, 0.2]))
-    assert "sooner: cannot be checked in this configuration." in text
+    told = finding(panel_of(tmp_path, tuned=[0.9, 0.1], other=[0.5, 0.2]))
+    assert "sooner: cannot be checked in this configuration." in told.text
+    assert told.verdicts == ("undecided",)
 
 
 def test_epochs_without_validation_are_passed_over(tmp_path):
@@ -211,7 +212,7 @@ def test_accuracy_before_any_training_counts(tmp_path):
     scratch = write_history(tmp_path / "s.csv", [1.0, 0.5, 0.1], first=0)
     tuned = write_history(tmp_path / "t.csv", [0.1, 0.1, 0.1], first=0)
     (panel,) = read_panels([f"scratch={scratch}", f"t={tuned}"], "validation_wer")[0].values()
-    assert "holds (t before any training, from scratch in 2)" in finding(panel)
+    assert "holds (t before any training, from scratch in 2)" in finding(panel).text
 
 
 def test_the_line_at_90_percent_is_dashed_and_the_best_is_1(tmp_path):

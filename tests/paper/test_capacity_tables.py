@@ -70,7 +70,9 @@ def test_authors_own_values_order_by_alpha_hat_and_not_by_alpha(study, series, n
 
 
 def test_published_verdicts_say_where_alpha_fails(study):
-    verdicts = {t.series: t.verdict for t in published_tests(read_published(study.published))}
+    tests = published_tests(read_published(study.published))
+    verdicts = {test.series: test.told.text for test in tests}
+    assert not any(test.told.verdicts for test in tests)  # of the paper's own values
     assert verdicts["VGG"] == (
         "Smaller α̂ goes with better accuracy, as claimed (τ = −0.93, n = 8, p = 0.0004). "
         "Not so for plain mean α (τ = +0.86)."
@@ -194,11 +196,12 @@ def test_cifar_resnets_as_in_the_notes(tmp_path, nothing_published):
         "depth": 1,
     }
     assert test.correlations["alpha_hat"].p == pytest.approx(1 / 12)
-    assert test.verdict == (
+    assert test.told.text == (
         "τ of α̂ has the claimed sign (τ = −1.00, n = 4, p = 0.083). It does no better "
         "than log λmax, log ‖W‖² and depth (|τ| = 1.00), which need no power law. n = 4 models "
         "cannot carry the claim: even a perfect order has p = 1/12."
     )
+    assert test.told.verdicts == ("undecided",)
 
 
 def test_a_better_metric_is_said_to_be_better(tmp_path, nothing_published):
@@ -210,8 +213,9 @@ def test_a_better_metric_is_said_to_be_better(tmp_path, nothing_published):
         "depth": [7, 7, 7, 7, 7],
     }
     test = only_test(tmp_path, nothing_published, **values)
-    assert "as claimed (τ = −1.00, n = 5, p = 0.017)" in test.verdict
-    assert "better than every control (best: log λmax, |τ| = 0.80)" in test.verdict
+    assert "as claimed (τ = −1.00, n = 5, p = 0.017)" in test.told.text
+    assert test.told.verdicts == ("hold",)
+    assert "better than every control (best: log λmax, |τ| = 0.80)" in test.told.text
     assert "never changes" in test.correlations["depth"].reason
 
 
@@ -223,8 +227,11 @@ def test_the_wrong_sign_is_against_the_claim_however_strong(tmp_path, nothing_pu
         alpha_hat=[1, 2, 3, 4, 5],
         log_spectral_norm=[1, 3, 2, 4, 5],
     )
-    assert "against the claim (τ = +1.00" in test.verdict
-    assert "It does no better than log λmax (|τ| = 0.80), which needs no power law." in test.verdict
+    assert "against the claim (τ = +1.00" in test.told.text
+    assert test.told.verdicts == ("fail",)
+    assert (
+        "It does no better than log λmax (|τ| = 0.80), which needs no power law." in test.told.text
+    )
 
 
 def test_a_weak_order_of_enough_models_is_not_blamed_on_their_number(tmp_path, nothing_published):
@@ -236,9 +243,10 @@ def test_a_weak_order_of_enough_models_is_not_blamed_on_their_number(tmp_path, n
         alpha_hat_sum=[1, 2, 3, 4, 5],
     )
     assert test.correlations["alpha_hat"].p == pytest.approx(1 / 12, abs=0.01)
-    assert "With p > 0.05 these 5 models do not carry the claim." in test.verdict
-    assert "Not so for the sum of Eq. 3 (τ = +1.00)." in test.verdict
-    assert "No control could be computed." in test.verdict
+    assert "With p > 0.05 these 5 models do not carry the claim." in test.told.text
+    assert test.told.verdicts == ("undecided",)
+    assert "Not so for the sum of Eq. 3 (τ = +1.00)." in test.told.text
+    assert "No control could be computed." in test.told.text
 
 
 def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothing_published):
@@ -249,7 +257,8 @@ def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothin
         alpha_hat=[1, math.nan, math.nan],
         depth=[1, 2, math.nan],
     )
-    assert test.verdict == "τ of α̂ is not defined: fewer than two complete pairs."
+    assert test.told.text == "τ of α̂ is not defined: fewer than two complete pairs."
+    assert test.told.verdicts == ()
     assert (test.correlations["depth"].n, test.correlations["depth"].dropped) == (2, 1)
     row = table2([test], []).rows[0]
     assert row.cells["method"] == "not defined: fewer than two complete pairs"

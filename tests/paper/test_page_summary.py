@@ -2,9 +2,11 @@
 
 import pytest
 
-from hearsay.paper.claims import Case, verdict
-from hearsay.paper.page_summary import Counts, count, verdicts
+from hearsay.paper.claims import Case, Told, together, verdict
+from hearsay.paper.page_records import read_record
+from hearsay.paper.page_summary import Counts, count
 from hearsay.paper.tables import Column, Row, Table
+from hearsay.provenance import Run
 
 
 @pytest.mark.parametrize(
@@ -13,37 +15,45 @@ from hearsay.paper.tables import Column, Row, Table
 )
 def test_a_verdict_is_counted_as_it_is_told(holding, kind):
     told = verdict("A is better", [Case(h, "1 against 2") for h in holding], [Case(True, "x")])
-    assert verdicts("Table 1", told) == [kind]
-    assert verdicts("Table 1", f"{told} {told}") == [kind, kind]
+    assert told.verdicts == (kind,)
+    counts = count([], [together(["6 models.", told, "", told]).about("Table 1")])
+    assert counts == Counts(**{kind: 2})
+    assert counts.claims == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "kinds"),
-    [
-        ("It raises BLEU: holds for 2 of 2 subjects (4 of 4 comparisons).", ["hold"]),
-        ("It raises BLEU: holds for 1 of 1 subject (4 of 4 comparisons).", ["hold"]),
-        ("It raises BLEU: holds for 1 of 2 subjects only (3 of 4 comparisons).", ["partly"]),
-        ("It raises BLEU: does not hold for A and B (1 of 4 comparisons).", ["fail"]),
-        ("BP-GPT, protocol p: beats every control by A (p = 0.03) and B (p = 0.1).", ["hold"]),
-        (
-            "BP-GPT: beats every control by A (p = 0.03), not by B (p = 0.3; not above noise). "
-            "WR: beats every control by B (p = 0.03).",
-            ["partly", "hold"],
-        ),
-        ("BP-GPT: does not beat every control by any measure: A (p = 0.7).", ["fail"]),
-        ("Smaller α̂ goes with better accuracy, as claimed (τ = −1.00).", ["hold"]),
-        ("Larger α̂ goes with better accuracy, against the claim (τ = 1.00).", ["fail"]),
-        ("τ of α̂ has the claimed sign (τ = −0.60).", ["undecided"]),
-        ("6 models measured. 28 not run: not in this configuration.", []),
-        ("The encoder holds (at most) 3 layers.", []),
-    ],
-)
-def test_other_sentences_are_counted_too(text, kinds):
-    assert verdicts("one", text) == kinds
+def test_a_finding_is_plain_and_says_only_what_it_has():
+    told = together([Told("It holds.", ("hold",)), Told(""), "Of 2 rows: 1 not run."])
+    assert told.about("Table 1") == {
+        "subject": "Table 1",
+        "text": "It holds. Of 2 rows: 1 not run.",
+        "verdicts": ["hold"],
+    }
+    assert Told("6 models.").about("Models") == {"subject": "Models", "text": "6 models."}
 
 
-def test_the_papers_own_values_are_no_result():
-    assert verdicts("VGG, published", "Smaller α̂ goes with better accuracy, as claimed (τ).") == []
+def test_what_a_record_holds_is_counted(tmp_path):
+    path = tmp_path / "table.run.json"
+    cases = [[True], [True, False], [False], [False], []]
+    told = together(verdict("A is better", [Case(h, "1 against 2") for h in c]) for c in cases)
+    Run("hearsay.paper.tables", settings={}).write(path, findings=[told.about("Table 1")])
+    counts = count([], read_record(path).findings)
+    assert counts == Counts(hold=1, partly=1, fail=2, undecided=1)
+
+
+def test_sentences_alone_count_nothing():
+    told = "EGRU is better: holds (1 against 2)."
+    assert count([], [{"subject": "Table 1", "text": told}]) == Counts()
+
+
+def test_no_record_of_these_tests_may_count_what_it_does_not_tell(tmp_path):
+    told = {"subject": "Table 1", "text": "EGRU is better: holds (1 against 2)."}
+    run = Run("hearsay.paper.tables", settings={})
+    run.write(tmp_path / "run.json", findings=[told | {"verdicts": ["hold"]}])
+    for verdicts in (["fail"], ["hold", "hold"], []):
+        with pytest.raises(AssertionError):
+            run.write(tmp_path / "run.json", findings=[told | {"verdicts": verdicts}])
+    with pytest.raises(AssertionError):
+        run.write(tmp_path / "run.json", findings=[told])
 
 
 def test_rows_are_counted_by_state():
@@ -62,5 +72,4 @@ def test_rows_are_counted_by_state():
 
 def test_what_two_tables_tell_alike_counts_once():
     told = verdict("A is better", [Case(True, "1 against 2")])
-    findings = [{"subject": f"Table {k}", "text": told} for k in (1, 2)]
-    assert count([], findings).hold == 1
+    assert count([], [told.about(f"Table {k}") for k in (1, 2)]).hold == 1

@@ -16,7 +16,7 @@ from hearsay.paper.asr_results import (
     result_of,
 )
 from hearsay.paper.asr_rows import Entry
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.tables import Table
 
 # Columns of the corpora that the paper adapts to, and of those that a model was trained on before.
@@ -32,16 +32,16 @@ KEPT = 0.5  # of what target-only fine-tuning loses; the paper's mixtures lose a
 Question = Callable[[str, list[Result]], list[Case]]
 
 
-def claims_text(number: str, entries: Sequence[Entry], table: Table) -> str:
+def claims_told(number: str, entries: Sequence[Entry], table: Table) -> Told:
     """Every claim of the table with its verdict and the paper's own numbers, as sentences."""
     found = [result_of(entry, number) for entry in entries]
     ours = [result for result in found if result is not None]
     rows = {entry.published.row: entry.published for entry in entries if entry.published}
     sentences = [_absent(table)] if table.absent else []
     if not ours:
-        return " ".join(["Nothing was measured, so no claim can be checked.", *sentences])
+        return together(["Nothing was measured, so no claim can be checked.", *sentences])
     paper = [published_result(row, number) for row in rows.values()]
-    told = [
+    told: list[Told | str] = [
         verdict(claim, question(number, ours), question(number, paper))
         for claim, question in QUESTIONS.items()
         if question(number, paper)  # the table is about it
@@ -51,7 +51,7 @@ def claims_text(number: str, entries: Sequence[Entry], table: Table) -> str:
     unnamed = [one.name for one in ours if not one.train and not one.fine_tune]
     if unnamed:
         told.append(f"Not in these verdicts: {', '.join(unnamed)}.")
-    return " ".join(told + sentences)
+    return together([*told, *sentences])
 
 
 def _absent(table: Table) -> str:

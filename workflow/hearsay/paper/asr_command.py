@@ -15,7 +15,7 @@ from hearsay.paper.asr import (
     read_plans,
     tests_of,
 )
-from hearsay.paper.asr_claims import claims_text
+from hearsay.paper.asr_claims import claims_told
 from hearsay.paper.asr_notes import notes_of
 from hearsay.paper.asr_published import PUBLISHED, read_published
 from hearsay.paper.asr_rows import build_table, entries_of
@@ -97,8 +97,8 @@ def table_command(step: str, number: str) -> Callable[..., None]:
         entries = entries_of(plans, measured, theirs)
         table = build_table(number, entries, measured, notes_of(number, entries, measured, tests))
         write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
-        claims = claims_text(number, entries, table)
-        record.write(run, findings=[{"subject": f"Table {number}", "text": claims}])
+        claims = claims_told(number, entries, table)
+        record.write(run, findings=[claims.about(f"Table {number}")])
 
     main.__doc__ = f"Write Table {number}: {ABOUT[number]}, measured beside published."
     return main

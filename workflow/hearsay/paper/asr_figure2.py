@@ -7,7 +7,7 @@ import typer
 from matplotlib.axes import Axes
 
 from hearsay.paper.asr_curves import SCRATCH, Panel, draw_band, draw_panels, read_panels
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.command import run_command
 from hearsay.paper.histories import Histories, over_seeds
 from hearsay.paper.style import figure_style, save_figure
@@ -38,7 +38,7 @@ def facts(runs: Panel) -> str:
     return f"Training loss: {'; '.join(told)}."
 
 
-def finding(runs: Panel) -> str:
+def finding(runs: Panel) -> Told:
     """The losses, and whether a fine-tuned model's is the lower one half-way and at the end."""
     cases = []
     for scratch in (runs[name] for name in runs if SCRATCH in name):
@@ -46,7 +46,7 @@ def finding(runs: Panel) -> str:
             if SCRATCH not in name and (case := lower(name, histories, scratch)):
                 cases.append(case)
     claim = "Fine-tuning has the lower training loss from the first epochs to the last"
-    return f"{facts(runs)} {verdict(claim, cases)}"
+    return together([facts(runs), verdict(claim, cases)])
 
 
 def lower(name: str, tuned: Histories, scratch: Histories) -> Case | None:
@@ -84,7 +84,7 @@ def main(
     record.write(
         run,
         findings=[
-            {"subject": ", ".join(filter(None, ("Figure 2", name))), "text": finding(runs)}
+            finding(runs).about(", ".join(filter(None, ("Figure 2", name))))
             for name, runs in drawn.items()
         ],
     )

@@ -10,7 +10,7 @@ import typer
 from matplotlib.axes import Axes
 
 from hearsay.paper.asr_curves import SCRATCH, Panel, draw_band, draw_panels, read_panels
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.command import run_command
 from hearsay.paper.histories import Histories, over_seeds
 from hearsay.paper.style import MUTED, figure_style, save_figure
@@ -123,11 +123,13 @@ def times_of(runs: Panel) -> dict[str, Reached]:
     return {name: reached(one, best) for name, one in runs.items()} if best > 0 else {}
 
 
-def finding(runs: Panel) -> str:
+def finding(runs: Panel) -> Told:
     """The best accuracy, and the claim with the ratio of times."""
     best, times = best_of(runs), times_of(runs)
     if not times:
-        return "No run has a word error rate below 100 %, so that no accuracy can be compared."
+        return Told(
+            "No run has a word error rate below 100 %, so that no accuracy can be compared."
+        )
     of = next(n for n, one in runs.items() if accuracy(one)["mean"].max() == best)
     cases = [
         sooner(name, one, times[scratch])
@@ -137,7 +139,7 @@ def finding(runs: Panel) -> str:
         if SCRATCH not in name
     ]
     told = f"Accuracy is relative to the best, {100 * best:.1f} % of {of}."
-    return f"{told} {verdict(CLAIM, cases)} {PAPER}"
+    return together([told, verdict(CLAIM, cases), PAPER])
 
 
 def record_of(runs: Panel) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def main(
     found = {name: finding(runs) for name, runs in drawn.items()}
     with figure_style():
         figure = draw_panels(drawn, NOTHING, draw_accuracies)
-        told = " ".join(f"{name}: {text}".lstrip(": ") for name, text in found.items())
+        told = " ".join(f"{name}: {one.text}".lstrip(": ") for name, one in found.items())
         save_figure(
             figure,
             svg,
@@ -174,8 +176,7 @@ def main(
     record.write(
         run,
         findings=[
-            {"subject": ", ".join(filter(None, ("Figure 3", name))), "text": text}
-            for name, text in found.items()
+            one.about(", ".join(filter(None, ("Figure 3", name)))) for name, one in found.items()
         ],
         panels={name: record_of(runs) for name, runs in drawn.items()},
     )

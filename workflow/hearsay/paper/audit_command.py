@@ -15,12 +15,13 @@ from hearsay.paper.audit import (
     read_tasks,
     settings_of,
 )
+from hearsay.paper.claims import Finding
 from hearsay.paper.runs import read_paths
 from hearsay.paper.tables import Table, write_table
 from hearsay.provenance import Run
 
 Joined = list[tuple[Task, list[Pair]]]
-Findings = list[dict[str, str]]
+Findings = list[Finding]
 
 
 def read_joined(tasks: str, audit: list[Path], scores: list[str]) -> tuple[Joined, list[Path]]:

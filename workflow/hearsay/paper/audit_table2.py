@@ -109,7 +109,7 @@ def build(found: Joined) -> tuple[Table, Findings]:
             here = associations(measure, pairs)
             rows.append(row_of(task, measure, here))
             told.setdefault(task.system, []).append((task, measure, here))
-    findings = [
+    findings: Findings = [
         {"subject": f"α̂ and the scores of {SYSTEMS[system]}'s models", "text": sentence(those)}
         for system, those in told.items()
     ]

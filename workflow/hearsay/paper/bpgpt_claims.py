@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hearsay.paper.bpgpt import CONTROLS, MEASURES, Measured, Measurements
+from hearsay.paper.claims import UNCHECKED, Told, together, verdict_of
 from hearsay.paper.tables import Column, plain
 
 SIGNIFICANT = 0.05
@@ -59,7 +60,7 @@ class Comparison:
     apart: bool | None
 
 
-def verdict(claim: Claim, measurements: Measurements, published: pd.DataFrame) -> str:
+def verdict(claim: Claim, measurements: Measurements, published: pd.DataFrame) -> Told:
     """For how many subjects the claim holds, where it does not, and the count in the paper."""
     theirs = _published(published)
     subjects = list(dict.fromkeys(published["subject"]))
@@ -67,7 +68,7 @@ def verdict(claim: Claim, measurements: Measurements, published: pd.DataFrame) -
     in_paper = f"In the paper's values: {_held(own)} of {len(own)}." if own else ""
     made = _compare(claim, measurements.subjects, _measured(claim, measurements), theirs)
     if not made:
-        return f"{claim.text}: cannot be checked in this configuration. {in_paper}".rstrip()
+        return Told(f"{claim.text}: {UNCHECKED}. {in_paper}".rstrip(), ("undecided",))
     by_subject = {c.subject: [d for d in made if d.subject == c.subject] for c in made}
     held = sum(all(c.holds for c in them) for them in by_subject.values())
     facts = f"{_held(made)} of {counted(len(made), 'comparison')}"
@@ -89,29 +90,31 @@ def verdict(claim: Claim, measurements: Measurements, published: pd.DataFrame) -
     if more := exceptions[MOST_EXCEPTIONS:]:
         exceptions = [*exceptions[:MOST_EXCEPTIONS], f"and {len(more)} more"]
     told = f"{'; '.join(exceptions)}." if exceptions else ""
-    return " ".join(filter(None, [f"{claim.text}: {outcome} ({facts}).", told, in_paper]))
+    first = Told(f"{claim.text}: {outcome} ({facts}).", (verdict_of(held, len(by_subject)),))
+    return together([first, told, in_paper])
 
 
 def controls_finding(
     subject: str, settings: dict[str, str], measurements: Measurements, protocols: list[str]
-) -> str:
+) -> Told:
     """Whether a subject's decoding beats every control, and by which measures.
 
     `settings` are named as in the sentences; the first is told under every protocol, with the
     length and variety of its outputs, the others under the first. Empty where none was scored.
     """
-    sentences = []
+    sentences: list[Told | str] = []
     for position, (setting, name) in enumerate(settings.items()):
         measured = measurements.find(setting, subject, "fmri")
         for protocol in protocols if position == 0 else protocols[:1]:
             if measured is None or measurements.metric(protocol, "bleu-1") not in measured.values:
                 continue
             told = _beaten(measured, protocol, measurements)
-            if told or protocol == protocols[0]:
-                sentences.append(f"{name}, protocol {protocol}: {told or UNTESTED}.")
+            if told.text or protocol == protocols[0]:
+                text = f"{name}, protocol {protocol}: {told.text or UNTESTED}."
+                sentences.append(Told(text, told.verdicts))
             if position == 0 and protocol == protocols[0]:
                 sentences.append(_outputs(measured, protocol, measurements))
-    return " ".join(filter(None, sentences))
+    return together(sentences)
 
 
 def unbeaten(
@@ -132,7 +135,7 @@ def unbeaten(
     return p, listed(failed) if failed else "some control" if p >= SIGNIFICANT else ""
 
 
-def _beaten(measured: Measured, protocol: str, measurements: Measurements) -> str:
+def _beaten(measured: Measured, protocol: str, measurements: Measurements) -> Told:
     beats, fails = [], []
     for measure, name in MEASURES.items():
         p, controls = unbeaten(measured, protocol, measure, measurements)
@@ -143,11 +146,13 @@ def _beaten(measured: Measured, protocol: str, measurements: Measurements) -> st
             fails.append(f"{name} ({chance}; not above {controls})")
         else:
             beats.append(f"{name} ({chance})")
-    if beats and fails:
-        return f"beats every control by {listed(beats)}, not by {listed(fails)}"
+    if not beats and not fails:
+        return Told("")
+    told = f"does not beat every control by any measure: {', '.join(fails)}"
     if beats:
-        return f"beats every control by {listed(beats)}"
-    return f"does not beat every control by any measure: {', '.join(fails)}" if fails else ""
+        told = f"beats every control by {listed(beats)}"
+        told += f", not by {listed(fails)}" if fails else ""
+    return Told(told, (verdict_of(len(beats), len(beats) + len(fails)),))
 
 
 def _outputs(measured: Measured, protocol: str, measurements: Measurements) -> str:

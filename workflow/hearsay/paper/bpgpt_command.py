@@ -16,10 +16,9 @@ from hearsay.paper.bpgpt import (
 )
 from hearsay.paper.bpgpt_claims import Claim, verdict
 from hearsay.paper.bpgpt_rows import Block, build_table
+from hearsay.paper.claims import Finding, together
 from hearsay.paper.tables import Table, write_table
 from hearsay.provenance import Run
-
-Findings = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,18 @@ class PaperTable:
     blocks: list[Block]
     claims: list[Claim]
     notes: list[str] = field(default_factory=list)
-    more: Callable[[Measurements], Findings] = lambda measurements: []
+    more: Callable[[Measurements], list[Finding]] = lambda measurements: []
 
     def make(
         self, scores: list[Path], subjects: list[str], published: Path
-    ) -> tuple[Table, Findings]:
+    ) -> tuple[Table, list[Finding]]:
         """The table, and what came out in sentences for the page."""
         measurements = read_measurements(scores, subjects)
         values = read_published(published)
         values = values[values["table"] == self.number]
         table = build_table(self.blocks, measurements, values, self.notes)
-        claims = " ".join(verdict(claim, measurements, values) for claim in self.claims)
-        found = [*self.more(measurements), {"subject": f"Table {self.number}", "text": claims}]
-        return table, found
+        claims = together(verdict(claim, measurements, values) for claim in self.claims)
+        return table, [*self.more(measurements), claims.about(f"Table {self.number}")]
 
 
 def table_command(step: str, paper_table: PaperTable, about: str) -> Callable[..., None]:

@@ -7,8 +7,9 @@ and the language model alone.
 
 from hearsay.paper.bpgpt import Measurements
 from hearsay.paper.bpgpt_claims import Claim, controls_finding
-from hearsay.paper.bpgpt_command import Findings, PaperTable, table_command
+from hearsay.paper.bpgpt_command import PaperTable, table_command
 from hearsay.paper.bpgpt_rows import Block
+from hearsay.paper.claims import Finding
 from hearsay.paper.command import run_command
 
 STEP = "hearsay.paper.bpgpt_table2"
@@ -42,13 +43,13 @@ def _measured_blocks(protocol: str) -> list[Block]:
     ]
 
 
-def against_controls(measurements: Measurements) -> Findings:
+def against_controls(measurements: Measurements) -> list[Finding]:
     """For each subject, whether its decoding beats every control."""
     found = {
         subject: controls_finding(subject, SETTINGS, measurements, PROTOCOLS)
         for subject in measurements.subjects
     }
-    return [{"subject": subject, "text": text} for subject, text in found.items() if text]
+    return [told.about(subject) for subject, told in found.items() if told.text]
 
 
 TABLE = PaperTable(

@@ -18,6 +18,7 @@ from hearsay.paper.capacity import (
     read_published,
     read_summary,
 )
+from hearsay.paper.claims import Finding
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table, is_missing, write_table
 from hearsay.provenance import Run
@@ -159,7 +160,7 @@ def _notes(summary: pd.DataFrame) -> list[str]:
     return notes
 
 
-def findings(table: Table) -> list[dict[str, str]]:
+def findings(table: Table) -> list[Finding]:
     """What was compared, in sentences for the page."""
     compared = [row for row in table.rows if "alpha_difference" in row.cells]
     absent = sum(bool(row.not_run) for row in table.rows)

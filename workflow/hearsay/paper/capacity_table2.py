@@ -23,6 +23,7 @@ from hearsay.paper.capacity import (
     read_published,
     read_summary,
 )
+from hearsay.paper.claims import Told, together
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.provenance import Run
@@ -86,16 +87,21 @@ class SeriesTest:
         return f"{self.series}, {self.values}"
 
     @property
-    def verdict(self) -> str:
-        """The claim's fate in this series, in one to four sentences."""
+    def told(self) -> Told:
+        """The claim's fate in this series, in one to four sentences.
+
+        The paper's own values say nothing about this run: they give no verdict.
+        """
         claim = self.correlations["alpha_hat"]
-        sentences = [
-            direction(claim),
-            self._against_controls(claim),
-            _weight(claim),
-            self._other_definitions(claim),
-        ]
-        return " ".join(sentence for sentence in sentences if sentence)
+        sign = direction(claim)
+        return together(
+            [
+                sign if self.values == "measured" else sign.text,
+                self._against_controls(claim),
+                _weight(claim),
+                self._other_definitions(claim),
+            ]
+        )
 
     def _against_controls(self, claim: Correlation) -> str:
         strength = {
@@ -130,20 +136,21 @@ def listed(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
-def direction(claim: Correlation) -> str:
-    """Sentence on the sign of α̂'s correlation."""
+def direction(claim: Correlation) -> Told:
+    """Sentence on the sign of α̂'s correlation; without a sign it gives no verdict."""
     if math.isnan(claim.tau):
-        return f"τ of α̂ is not defined: {claim.reason}."
+        return Told(f"τ of α̂ is not defined: {claim.reason}.")
     facts = f"τ = {signed(claim.tau)}, n = {claim.n}, p = {probability(claim.p)}"
     if claim.tau < 0:
         if claim.p <= SIGNIFICANT:
-            return f"Smaller α̂ goes with better accuracy, as claimed ({facts})."
-        return f"τ of α̂ has the claimed sign ({facts})."
+            return Told(f"Smaller α̂ goes with better accuracy, as claimed ({facts}).", ("hold",))
+        return Told(f"τ of α̂ has the claimed sign ({facts}).", ("undecided",))
     if claim.tau > 0:
         if claim.p <= SIGNIFICANT:
-            return f"Larger α̂ goes with better accuracy, against the claim ({facts})."
-        return f"τ of α̂ has the sign against the claim ({facts})."
-    return f"α̂ does not order the models ({facts})."
+            told = f"Larger α̂ goes with better accuracy, against the claim ({facts})."
+            return Told(told, ("fail",))
+        return Told(f"τ of α̂ has the sign against the claim ({facts}).", ("undecided",))
+    return Told(f"α̂ does not order the models ({facts}).")
 
 
 def _weight(claim: Correlation) -> str:
@@ -219,7 +226,7 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
                 **{key: getattr(found, key) for key in ("tau", "n", "p", "dropped", "reason")},
                 "smallest_p": smallest_probability(found.n),
                 "method": found.method or f"not defined: {found.reason}",
-                "verdict": "" if position else test.verdict,
+                "verdict": "" if position else test.told.text,
                 "records": test.records,
             }
             rows.append(Row(cells, test.subject))
@@ -269,8 +276,8 @@ def main(
     record.write(
         run,
         findings=[
-            *({"subject": test.subject, "text": test.verdict} for test in tests),
-            *({"subject": "Not tested", "text": sentence} for sentence in untested),
+            *(test.told.about(test.subject) for test in tests),
+            *(Told(sentence).about("Not tested") for sentence in untested),
         ],
     )
 

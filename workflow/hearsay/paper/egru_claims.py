@@ -7,7 +7,7 @@ paper, the verdicts are over it, and not over variants of its width.
 
 import pandas as pd
 
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.egru import MILLION, Measured, comparable, millions
 from hearsay.paper.egru_rows import Entry
 
@@ -15,14 +15,14 @@ COMPETITIVE = 1.05  # the paper's own EGRU is within it of AWD-LSTM on both corp
 SPARSE = 80.0  # percent; the paper's EGRUs are above it on both corpora
 
 
-def claims_text(number: str, entries: list[Entry]) -> str:
+def claims_told(number: str, entries: list[Entry]) -> Told:
     """Every claim with its verdict and the paper's own numbers, as sentences."""
     measured = [entry for entry in entries if entry.measured is not None]
     if not measured:
-        return "Nothing was measured, so no claim can be checked."
+        return Told("Nothing was measured, so no claim can be checked.")
     runs, variants = judged(measured)
     paper = {str(e.published["row"]): e.published for e in entries if e.published is not None}
-    sentences = [
+    sentences: list[Told | str] = [
         verdict(
             "EGRU does as well as the GRU of equal width",
             equal_width(runs, "gru"),
@@ -50,7 +50,7 @@ def claims_text(number: str, entries: list[Entry]) -> str:
         sentences.append(verdict("The published test perplexity is reached", beside))
     if variants:
         sentences.append(f"Not in these verdicts: {', '.join(e.plan.name for e in variants)}.")
-    return " ".join(sentences)
+    return together(sentences)
 
 
 def judged(runs: list[Entry]) -> tuple[list[Entry], list[Entry]]:

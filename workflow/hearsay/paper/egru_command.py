@@ -14,7 +14,7 @@ from hearsay.paper.egru import (
     read_plans,
     read_published,
 )
-from hearsay.paper.egru_claims import claims_text
+from hearsay.paper.egru_claims import claims_told
 from hearsay.paper.egru_rows import build_table, entries_of
 from hearsay.paper.runs import check_published, settings_of
 from hearsay.paper.tables import write_table
@@ -56,8 +56,8 @@ def table_command(step: str, number: str) -> Callable[..., None]:
         )
         table = build_table(number, plans, measured, values, why)
         write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
-        claims = claims_text(number, entries_of(plans, measured, of_table))
-        record.write(run, findings=[{"subject": f"Table {number}, {corpus}", "text": claims}])
+        claims = claims_told(number, entries_of(plans, measured, of_table))
+        record.write(run, findings=[claims.about(f"Table {number}, {corpus}")])
 
     main.__doc__ = f"Write Table {number}: models on {CORPORA[number]}, measured beside published."
     return main

@@ -30,8 +30,8 @@ those of prose (about, text, caption) to `workflow/report`::
 
 What is not in the manifest is not shown. A table comes from `hearsay.paper.tables`, a figure from
 `hearsay.paper.style`, a record from `hearsay.provenance.Run`; a record's ``findings``, a list of
-``{"subject", "text"}``, make the summary at the top of the page. The page depends on its inputs
-alone: it holds no time or place of its own making.
+``{"subject", "text"}`` and, where the text checks claims, ``"verdicts"``, make the summary at the
+top of the page. The page depends on its inputs alone: it holds no time or place of its own making.
 """
 
 import base64
@@ -98,10 +98,10 @@ class ShownSection:
     clips: list[tuple[str, list[ShownClip]]] = field(default_factory=list)
 
     @property
-    def findings(self) -> list[dict[str, str]]:
+    def findings(self) -> list[dict[str, Any]]:
         """All sentences of the items, in order, each with the `run` that found it."""
         records = [item.record for item in self.items if item.record]
-        return [finding | {"run": record.id} for record in records for finding in record.findings]
+        return [{**finding, "run": record.id} for record in records for finding in record.findings]
 
     @property
     def counts(self) -> Counts:

@@ -7,6 +7,7 @@ from typing import Any
 from hearsay import lineage
 from hearsay.errors import InputError
 from hearsay.lineage import RECORD_PARTS, possible_records
+from hearsay.paper.claims import VERDICTS, Finding
 
 
 class Record(lineage.Record):
@@ -18,7 +19,7 @@ class Record(lineage.Record):
         return self.path.name.removesuffix(".json").removesuffix(".run")
 
     @property
-    def findings(self) -> list[dict[str, str]]:
+    def findings(self) -> list[Finding]:
         """Sentences for the summary."""
         return self.content.get("findings", [])
 
@@ -40,11 +41,15 @@ def read_record(path: Path) -> Record:
     """Read the run record at `path`; an `InputError` names what is wrong with it."""
     record = Record(path, lineage.read_record(path).content)
     try:
-        wrong = [one for one in record.findings if set(one) != {"subject", "text"}]
+        wrong = [one for one in record.findings if set(one) - {"verdicts"} != {"subject", "text"}]
     except TypeError as error:
         raise InputError(f"{path}: not a run record: {error}") from None
     if wrong:
         raise InputError(f"{path}: a finding has a subject and a text, not {wrong[0]}")
+    for finding in record.findings:
+        told = finding.get("verdicts", [])
+        if not isinstance(told, list) or any(one not in VERDICTS for one in told):
+            raise InputError(f"{path}: verdicts are a list of {', '.join(VERDICTS)}, not {told!r}")
     return record
 
 

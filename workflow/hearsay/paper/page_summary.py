@@ -1,28 +1,12 @@
 """What came out at a glance: claims by verdict, rows by state, counted for every paper."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
-from hearsay.paper.claims import UNCHECKED
+from hearsay.paper.claims import VERDICTS
 from hearsay.paper.tables import Row, Table, is_missing
 
-# How the steps of tables and figures tell what became of a claim.
-_VERDICTS = {
-    "hold": re.compile(
-        r": holds (?:for \d+ of \d+ subjects? )?\("
-        r"|^Smaller α̂ goes with better accuracy, as claimed"
-    ),
-    "partly": re.compile(r": holds for \d+ of \d+ (?:subjects? )?only \("),
-    "fail": re.compile(
-        r": does not hold (?:here|for [^(]+) \(|: does not beat every control by any measure"
-        r"|^Larger α̂ goes with better accuracy, against the claim"
-    ),
-    "undecided": re.compile(
-        rf": {re.escape(UNCHECKED)}\.|^τ of α̂ has the (?:claimed sign|sign against the claim)"
-    ),
-}
-_BEATS = re.compile(r"beats every control by (?:(?!beats? every control).)*", re.DOTALL)
 _PUBLISHED = "_published"
 
 
@@ -59,35 +43,23 @@ class Counts:
 
 
 def count(
-    tables: Iterable[Table], findings: Iterable[dict[str, str]], items_absent: int = 0
+    tables: Iterable[Table], findings: Iterable[Mapping[str, Any]], items_absent: int = 0
 ) -> Counts:
-    """Counts of one paper from its tables and findings (each with ``subject`` and ``text``).
+    """Counts of one paper from its tables and `findings` (`hearsay.paper.claims.Finding`).
 
     What two tables tell in the same words is counted once.
     """
     tables = list(tables)
-    told = {finding["text"]: finding["subject"] for finding in findings}
-    kinds = [kind for text, subject in told.items() for kind in verdicts(subject, text)]
+    told = {one["text"]: one["verdicts"] for one in findings if "verdicts" in one}
+    kinds = [kind for verdicts in told.values() for kind in verdicts]
     return Counts(
-        **{kind: kinds.count(kind) for kind in _VERDICTS},
+        **{kind: kinds.count(kind) for kind in VERDICTS},
         measured=sum(len(table.measured) for table in tables),
         beside=sum(is_beside(row) for table in tables for row in table.measured),
         compared=sum(is_compared(row) for table in tables for row in table.measured),
         absent=sum(bool(row.not_run) for table in tables for row in table.rows),
         items_absent=items_absent,
     )
-
-
-def verdicts(subject: str, text: str) -> list[str]:
-    """Names of the fields of `Counts` that a finding adds one to, once for each verdict in it.
-
-    A finding about the paper's own values says nothing about this run.
-    """
-    if subject.endswith(", published"):
-        return []
-    kinds = [kind for kind, told in _VERDICTS.items() for _ in told.findall(text)]
-    beats = ["partly" if ", not by " in told else "hold" for told in _BEATS.findall(text)]
-    return kinds + beats
 
 
 def is_beside(row: Row) -> bool:

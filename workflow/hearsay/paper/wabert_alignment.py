@@ -27,7 +27,7 @@ from hearsay.paper.wabert import (
     run_cells,
     spread_text,
 )
-from hearsay.paper.wabert_alignment_claims import REFERENCES, claims_text
+from hearsay.paper.wabert_alignment_claims import REFERENCES, claims_told
 from hearsay.provenance import Run
 
 PAPER_ROWS = "Rows of the paper"
@@ -275,7 +275,7 @@ def table_command(step: str, number: str) -> Callable[..., None]:
         table = Table(filled(columns_of(number), found), found, notes_of(plans, measured))
         write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
         findings = [
-            {"subject": f"Table {number}, {name}", "text": claims_text(plans, its, of_first)}
+            claims_told(plans, its, of_first).about(f"Table {number}, {name}")
             for name, its in measured.items()
         ]
         record.write(run, findings=findings)

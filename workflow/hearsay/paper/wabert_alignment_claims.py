@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.wabert import SURE, Measured, Published, WabertPlan
 
 # Aligners that every trained one is compared with, and how their columns' keys end.
 REFERENCES = {"constant alpha": "constant_alpha", "characters, energy": "characters"}
 
 
-def claims_text(
+def claims_told(
     plans: Sequence[WabertPlan],
     measured: Mapping[str, Measured],
     published: Mapping[str, Published],
-) -> str:
+) -> Told:
     """The paper's claim, and whether what was trained is better than what hears nothing."""
     by_row = {
         p.published: measured[p.run] for p in plans if p.published and p.run and p.run in measured
@@ -30,7 +30,7 @@ def claims_text(
         found = [_against(each, name) for each in trained]
         claim = f"Every trained aligner is better than {name} (p < {SURE})"
         told.append(verdict(claim, [case for case in found if case]))
-    return " ".join(told)
+    return together(told)
 
 
 def _papers(published: Mapping[str, Published]) -> list[Case]:

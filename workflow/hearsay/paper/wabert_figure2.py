@@ -8,7 +8,7 @@ import numpy as np
 import typer
 from matplotlib.axes import Axes
 
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.command import run_command
 from hearsay.paper.style import figure_style, headline, panels, save_figure
 from hearsay.paper.wabert_states import Utterance, chosen, on_diagonal, read_runs, similarity
@@ -43,7 +43,7 @@ def draw(axes: Axes, cosines: np.ndarray, pieces: list[str]) -> None:
     axes.set_ylabel("speech")
 
 
-def finding(runs: Mapping[str, Mapping[str, Utterance]]) -> str:
+def finding(runs: Mapping[str, Mapping[str, Utterance]]) -> Told:
     """Shares of the diagonal over all utterances, and whether training has made it."""
     first = next(iter(runs.values()))
     before = np.mean([on_diagonal(similarity(u.before, u.text)) for u in first.values()])
@@ -51,11 +51,11 @@ def finding(runs: Mapping[str, Mapping[str, Utterance]]) -> str:
     for name, utterances in runs.items():
         after = np.mean([on_diagonal(similarity(u.after, u.text)) for u in utterances.values()])
         cases.append(Case(bool(after > before), f"{name} {100 * after:.1f} %"))
-    return (
+    told = (
         f"{len(first)} utterances: before training {100 * before:.1f} % of word pieces are most "
-        "alike to their own token of speech or it to them. "
-        + verdict("Training makes that more", cases)
+        "alike to their own token of speech or it to them."
     )
+    return together([told, verdict("Training makes that more", cases)])
 
 
 def main(
@@ -89,7 +89,7 @@ def main(
             title="Similarity of tokens of speech and word pieces",
             description=f"{next(iter(shown.values())).transcript}. {'; '.join(told)}.",
         )
-    record.write(run, findings=[{"subject": "Figure 2", "text": finding(runs)}])
+    record.write(run, findings=[finding(runs).about("Figure 2")])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hearsay.paper.claims import Case, verdict
+from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.command import run_command
 from hearsay.paper.runs import NOT_RUN, settings_of
 from hearsay.paper.tables import Column, Row, Table, write_table
@@ -155,7 +155,7 @@ def notes_of(part: str, plans: Sequence[WabertPlan], measured: Mapping[str, Meas
     return notes + missing_seeds(plans, measured)
 
 
-def claims_text(plans: Sequence[WabertPlan], measured: Mapping[str, Measured]) -> str:
+def claims_told(plans: Sequence[WabertPlan], measured: Mapping[str, Measured]) -> Told:
     """Whether grafts are better than speech alone, and anything better than the majority."""
     trained = [measured[plan.run] for plan in plans if plan.run and plan.run in measured]
     speech = next((each for each in trained if each.model == "speech"), None)
@@ -181,7 +181,7 @@ def claims_text(plans: Sequence[WabertPlan], measured: Mapping[str, Measured]) -
                 facts = f"{each.run} {100 * value:.1f} against {100 * least:.1f} %"
                 cases.append(Case(value > least, facts))
         told.append(verdict(f"What was trained beats the commonest sentiment in {metric}", cases))
-    return " ".join(told)
+    return together(told)
 
 
 def main(
@@ -215,8 +215,8 @@ def main(
     found = rows_of(plans, measured, theirs)
     table = Table(filled(columns(), found), found, notes_of(part, plans, measured))
     write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
-    claims = claims_text(plans, measured)
-    record.write(run, findings=[{"subject": f"Table 3, {part}", "text": claims}])
+    claims = claims_told(plans, measured)
+    record.write(run, findings=[claims.about(f"Table 3, {part}")])
 
 
 if __name__ == "__main__":

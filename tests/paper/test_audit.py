@@ -5,6 +5,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
@@ -201,6 +202,30 @@ def test_table_1_shows_status_and_control(study, tmp_path):
     with paths["csv"].open(encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert next(line for line in lines if line["model"] == "lm/tales/broken/0")["alpha"] == ""
+
+
+def test_a_model_without_the_first_score_shows_the_next_that_it_has(study, tmp_path):
+    rare = {"label": "rare", "metrics": ["rare"], "better": "higher"}
+    scores = tmp_path / "scores.csv"
+    rows = pd.read_csv(study / "scores.csv")
+    extra = rows[(rows["experiment"] == "large")].assign(metric="rare", value=0.5)
+    pd.concat([rows, extra]).to_csv(scores, index=False)
+    tasks = [task(measures=[rare, PERPLEXITY])]
+    paths = {kind: tmp_path / f"made.{kind}" for kind in KINDS}
+    audit_table1.main(
+        tasks=json.dumps(tasks),
+        audit=[study / "all.scores.csv"],
+        scores=[f"lm/tales={scores}"],
+        **paths,
+    )
+    rows = {row.cells["model"]: row for row in read_table(paths["json"]).rows}
+    large, small = rows["lm/tales/large/0"], rows["lm/tales/small/0"]
+    assert (large.cells["measure"], large.cells["score"]) == ("rare", 0.5)
+    assert large.cells["other_scores"] == "perplexity 10"
+    assert (small.cells["measure"], small.cells["score"]) == ("perplexity", 20.0)
+    assert "rare, higher is better" in large.group
+    assert "perplexity, lower is better" in small.group
+    assert small.cells["records"] == "r"
 
 
 def test_table_2_says_n_and_no_verdict(study, tmp_path):

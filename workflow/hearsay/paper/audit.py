@@ -97,7 +97,7 @@ class Pair:
     """A model of a task: its audit, that of its untrained weights if there is one, its scores.
 
     `scores` are by label of the measure; what the file does not hold is NaN. `score_record` is the
-    id of the run record behind the first of them, empty where there is none.
+    id of the run record behind the first that it has, empty where there is none.
     """
 
     model: str
@@ -108,6 +108,11 @@ class Pair:
     untrained: Audited | None = None
     snapshots: Mapping[int, Audited] = field(default_factory=dict)
     score_record: str = ""
+
+    def measured(self, task: Task) -> Measure:
+        """The first of the task's measures that the model was scored by; the first one if none."""
+        held = (m for m in task.measures if not math.isnan(self.scores[m.label]))
+        return next(held, task.measures[0])
 
     def metric(self, name: str) -> float:
         """A metric of the trained weights; NaN where there is none."""
@@ -219,7 +224,7 @@ def joined(
         }
         found = {m.label: _score(frame, task, m, run, seed) for m in task.measures}
         values = {label: value for label, (value, _) in found.items()}
-        record = found[task.measures[0].label][1]
+        record = next((run_id for _, run_id in found.values() if run_id), "")
         untrained = snapshots.get(0)
         pairs.append(Pair(name, run, seed, audits[name], values, untrained, snapshots, record))
     return pairs

@@ -2,7 +2,7 @@
 
 import math
 
-from hearsay.paper.audit import METRICS, NO_SCORE, SYSTEMS, Pair, Task
+from hearsay.paper.audit import METRICS, NO_SCORE, SYSTEMS, Measure, Pair, Task
 from hearsay.paper.audit_command import Findings, Joined, table_command
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table
@@ -49,16 +49,15 @@ NOTES = [
 ]
 
 
-def heading(task: Task) -> str:
-    """What stands above the task's rows."""
-    first = task.measures[0]
-    return f"{task.name}: {first.label}, {first.better} is better"
+def heading(task: Task, measure: Measure) -> str:
+    """What stands above the task's rows that hold this score."""
+    return f"{task.name}: {measure.label}, {measure.better} is better"
 
 
 def row_of(task: Task, pair: Pair) -> Row:
     """The row of one model; numbers that do not exist stay empty, and `fits` says why."""
-    first, *others = task.measures
-    audited = pair.audited
+    first, audited = pair.measured(task), pair.audited
+    others = [m for m in task.measures if m != first and not math.isnan(pair.scores[m.label])]
     score = pair.scores[first.label]
     cells = {
         "run_name": pair.run,
@@ -82,12 +81,16 @@ def row_of(task: Task, pair: Pair) -> Row:
         cells["depth"] = int(cells["depth"])
     if pair.untrained is not None:
         cells |= {f"{name}_untrained": pair.untrained.metrics.get(name) for name in UNTRAINED}
-    return Row(cells, heading(task))
+    return Row(cells, heading(task, first))
 
 
 def build(found: Joined) -> tuple[Table, Findings]:
     """The table, and what is to be told of it."""
-    rows = [row_of(task, pair) for task, pairs in found for pair in pairs]
+    rows = [
+        row_of(task, pair)
+        for task, pairs in found
+        for pair in sorted(pairs, key=lambda pair: task.measures.index(pair.measured(task)))
+    ]
     conventions = dict.fromkeys(str(row.cells["convention"]) for row in rows)
     notes = [*NOTES, f"Convention: {', '.join(conventions)}."] if rows else NOTES
     return Table(COLUMNS, rows, notes), [

@@ -46,9 +46,12 @@ def test_the_budgets_of_scratch_and_transfer_are_equal():
 def test_tables_name_parts_that_exist(table, files):
     named = [yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in files]
     assert named[-1]["asr"]["experiments"] == f"config/experiments/{table}"
+    together: dict[str, dict] = {}
+    for settings in named:
+        for name, corpus in settings.get("speech_corpora", {}).items():
+            together.setdefault(name, {}).update(corpus)
     corpora = {
         name: (corpus["language"], list(corpus.get("parts", {"train": [], "dev": []})))
-        for settings in named
-        for name, corpus in settings.get("speech_corpora", {}).items()
+        for name, corpus in together.items()
     }
     check_experiments(read_experiments(TABLES / table), corpora, [])

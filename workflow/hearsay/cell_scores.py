@@ -15,12 +15,9 @@ from hearsay.lineage import Lineage, Record
 from hearsay.metrics.scores import SCORE_COLUMNS, read_scores
 from hearsay.paper.tables import Column, Row, is_missing
 
-# What one cell's scores have in common: all but the seed, or but the seed and the subject.
-ALIKE = (
-    ["experiment", "subject_or_language", "model", "metric"],
-    ["experiment", "model", "metric"],
-)
 NAMES = ["experiment", "subject_or_language", "model", "metric"]
+# What one cell's scores have in common: all but the seed, or but the seed and the subject.
+ALIKE = (NAMES, [name for name in NAMES if name != "subject_or_language"])
 _HEADER = len(",".join(SCORE_COLUMNS))
 SCALES = (1.0, 100.0, 1e-6)  # values stand in tables as they are, in percent or in millions
 LIKE = 0.5  # at least, of a metric and a column that holds a count or a difference

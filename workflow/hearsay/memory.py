@@ -11,7 +11,7 @@ def keep_freed_memory(*, below: int = 64 << 20, in_all: int = 512 << 20) -> bool
     """Keep freed blocks for the next that ask, where the C library is glibc; return whether.
 
     By default glibc maps each large block anew and gives it back at once. A training frees and
-    asks for the same tensors at every step, and the kernel fills them with zeros each time: a fifth
+    asks for the same tensors at every step, and the kernel fills them with zeros each time: a sixth
     of a small training's time. No result depends on it.
 
     Parameters

@@ -2,8 +2,8 @@
 
 To keep to `--max-jobs-per-timespan`, Snakemake 9 looks for jobs again a second later, after every
 look, and each of these looks leads to a further one: a thread and a look a second for each job that
-has started or ended, until the run is over. 135 jobs took 15 % of a core; thousands, such as the
-papers' scale has, would take a login node's.
+has started or ended, until the run is over. 135 of them took 15 % of a core; the papers' scale has
+thousands of jobs.
 """
 
 import threading

@@ -110,3 +110,8 @@ def _count_as_large(orders: np.ndarray, x_signs: np.ndarray, score: int) -> int:
     i, j = np.triu_indices(orders.shape[1], 1)
     scores = np.sign(orders[:, i] - orders[:, j]) @ x_signs
     return int(np.count_nonzero(np.abs(scores) >= abs(score)))
+
+
+def signed(tau: float) -> str:
+    """A correlation with its sign (a true minus), two decimals."""
+    return f"{tau:+.2f}".replace("-", "−") if round(tau, 2) else "0.00"

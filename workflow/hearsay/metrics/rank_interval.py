@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hearsay.metrics.correlation import Correlation, kendall, smallest_probability
+from hearsay.metrics.correlation import Correlation, kendall, signed, smallest_probability
 
 FEWEST_FOR_INTERVAL = 4
 # Below this nothing is read into an order of models. Where tau is truly 0.41, the interval leaves
@@ -84,8 +84,3 @@ def _tau(first: np.ndarray, second: np.ndarray) -> float:
     """Tau-b from the signs of all differences, ``(n, n)``; NaN where one has no difference."""
     scale = math.sqrt(np.count_nonzero(first) * np.count_nonzero(second))
     return float((first * second).sum() / scale) if scale else math.nan
-
-
-def signed(value: float) -> str:
-    """A correlation with its sign (a true minus), two decimals."""
-    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"

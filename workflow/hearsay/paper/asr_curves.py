@@ -13,7 +13,7 @@ from hearsay.errors import InputError
 from hearsay.paper.asr import LANGUAGES
 from hearsay.paper.histories import Histories, read_history
 from hearsay.paper.runs import read_paths
-from hearsay.paper.style import FAINT, MUTED, headline, look, panels
+from hearsay.paper.style import FAINT, headline, look, panels, say
 
 SIZE = (3.8, 3.2)  # inches a panel
 MOST_COLUMNS = 3
@@ -74,9 +74,7 @@ def draw_panels(
         headline(panel, name, seeds_of(runs))
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, columnspacing=1.2)
     if not drawn:
-        axes[0].set_visible(True)
-        axes[0].set_axis_off()
-        axes[0].text(0.5, 0.5, nothing, ha="center", va="center", color=MUTED)
+        say(axes[0], nothing)
     return figure
 
 

@@ -145,11 +145,6 @@ def read_tasks(text: str) -> list[Task]:
     return tasks
 
 
-def settings_of(tasks: list[Task]) -> list[dict[str, object]]:
-    """`tasks` for a run record."""
-    return [{"task": task.name, "models": sorted(task.models)} for task in tasks]
-
-
 def read_audits(paths: list[Path]) -> dict[str, Audited]:
     """Read summaries of audits (``spectral/trained/*.scores.csv``), by name of the model.
 

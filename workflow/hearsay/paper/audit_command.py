@@ -1,4 +1,4 @@
-"""How the tables of the cross-system audit are made: the same options for both."""
+"""How tables and figures of the cross-system audit are made: the same options for all."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,6 @@ from hearsay.paper.audit import (
     read_audits,
     read_named_scores,
     read_tasks,
-    settings_of,
 )
 from hearsay.paper.claims import Finding
 from hearsay.paper.runs import read_paths
@@ -22,6 +21,10 @@ from hearsay.provenance import Run
 
 Joined = list[tuple[Task, list[Pair]]]
 Findings = list[Finding]
+
+Tasks = Annotated[str, typer.Option(help="JSON: tasks, their measures and models")]
+Audits = Annotated[list[Path], typer.Option(help="spectral/trained/*.scores.csv; any number")]
+Scores = Annotated[list[str], typer.Option(help="name=score file, for every task's name")]
 
 
 def read_joined(tasks: str, audit: list[Path], scores: list[str]) -> tuple[Joined, list[Path]]:
@@ -32,17 +35,21 @@ def read_joined(tasks: str, audit: list[Path], scores: list[str]) -> tuple[Joine
     return found, [*audit, *(path for _, path in named)]
 
 
+def run_of(step: str, found: Joined, inputs: list[Path]) -> Run:
+    """The run of a step that reads `found`, for its record."""
+    tasks = [{"task": task.name, "models": sorted(task.models)} for task, _ in found]
+    return Run(step, settings={"tasks": tasks}, inputs=inputs)
+
+
 def table_command(
     step: str, build: Callable[[Joined], tuple[Table, Findings]]
 ) -> Callable[..., None]:
     """The command of a step that makes a table with `build`."""
 
     def main(
-        tasks: Annotated[str, typer.Option(help="JSON: tasks, their measures and models")],
-        audit: Annotated[
-            list[Path], typer.Option(help="spectral/trained/*.scores.csv; any number")
-        ],
-        scores: Annotated[list[str], typer.Option(help="name=score file, for every task's name")],
+        tasks: Tasks,
+        audit: Audits,
+        scores: Scores,
         csv: Annotated[Path, typer.Option(help="table with every column in full precision")],
         markdown: Annotated[Path, typer.Option(help="table for a README")],
         tex: Annotated[Path, typer.Option(help="table for a paper (booktabs)")],
@@ -51,9 +58,7 @@ def table_command(
     ) -> None:
         """Write a table of the models trained here, their weights' metrics and their scores."""
         found, inputs = read_joined(tasks, audit, scores)
-        record = Run(
-            step, settings={"tasks": settings_of([task for task, _ in found])}, inputs=inputs
-        )
+        record = run_of(step, found, inputs)
         table, findings = build(found)
         write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
         record.write(run, findings=findings)

@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 from matplotlib.axes import Axes
 
-from hearsay.paper.audit import SYSTEMS, Measure, Pair, Task, settings_of
-from hearsay.paper.audit_command import Joined, read_joined
+from hearsay.paper.audit import SYSTEMS, Measure, Pair, Task
+from hearsay.paper.audit_command import Audits, Joined, Scores, Tasks, read_joined, run_of
 from hearsay.paper.command import run_command
 from hearsay.paper.style import (
     FAINT,
-    MUTED,
     PANEL,
     figure_style,
     headline,
@@ -20,9 +19,9 @@ from hearsay.paper.style import (
     look,
     panels,
     save_figure,
+    say,
     typeset,
 )
-from hearsay.provenance import Run
 
 STEP = "hearsay.paper.audit_figure1"
 METRICS = {
@@ -31,6 +30,7 @@ METRICS = {
     "log_spectral_norm": "mean log₁₀ λmax",
     "log_frobenius_norm": "mean log₁₀ ‖W‖²",
 }
+NOTHING = "No model has an audit and a score."
 
 
 def rows_of(found: Joined) -> dict[tuple[str, str], list[tuple[Task, Measure, list[Pair]]]]:
@@ -53,9 +53,11 @@ def draw(axes: Axes, tasks: list[tuple[Task, Measure, list[Pair]]], metric: str)
 
     Ticks below mark the metric of untrained weights. Returns the numbers of models.
     """
+    counts = []
     for k, (task, measure, pairs) in enumerate(tasks):
         points = [(p.metric(metric), p.scores[measure.label]) for p in pairs]
         points = [point for point in points if not math.isnan(point[0])]
+        counts.append(len(points))
         name = task.name.partition(", ")[2] or task.name
         axes.plot(
             [x for x, _ in points],
@@ -73,22 +75,20 @@ def draw(axes: Axes, tasks: list[tuple[Task, Measure, list[Pair]]], metric: str)
     axes.set_xlabel(typeset(METRICS[metric]))
     axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
-    counts = [sum(not math.isnan(p.metric(metric)) for p in pairs) for _, _, pairs in tasks]
     return ", ".join(map(str, counts))
 
 
 def main(
-    tasks: Annotated[str, typer.Option(help="JSON: tasks, their measures and models")],
-    audit: Annotated[list[Path], typer.Option(help="spectral/trained/*.scores.csv; any number")],
-    scores: Annotated[list[str], typer.Option(help="name=score file, for every task's name")],
+    tasks: Tasks,
+    audit: Audits,
+    scores: Scores,
     svg: Annotated[Path, typer.Option(help="figure for the page and for print")],
     png: Annotated[Path, typer.Option(help="the same as pixels")],
     run: Annotated[Path, typer.Option(help="run record")],
 ) -> None:
     """Draw Figure 1: α, α̂ and norms of the models trained here against their test scores."""
     found, inputs = read_joined(tasks, audit, scores)
-    plans = [task for task, _ in found]
-    record = Run(STEP, settings={"tasks": settings_of(plans)}, inputs=inputs)
+    record = run_of(STEP, found, inputs)
     rows = rows_of(found)
     told = []
     with figure_style():
@@ -109,9 +109,8 @@ def main(
         if not rows:
             for panel in axes:
                 panel.set_axis_off()
-            nothing = "No model has an audit and a score."
-            axes[0].text(0.5, 0.5, nothing, ha="center", va="center", color=MUTED)
-        description = " ".join(told) or "No model has an audit and a score."
+            say(axes[0], NOTHING)
+        description = " ".join(told) or NOTHING
         title = "Metrics of the weights of every model trained here against its test score"
         save_figure(figure, svg, png, title=title, description=description)
     record.write(run, drawn=told)

@@ -15,14 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from hearsay.errors import InputError
-from hearsay.paper.audit import SYSTEMS, Pair, Task, settings_of
-from hearsay.paper.audit_command import Joined, read_joined
+from hearsay.paper.audit import SYSTEMS, Pair, Task
+from hearsay.paper.audit_command import Audits, Joined, Scores, Tasks, read_joined, run_of
+from hearsay.paper.claims import counted, listed
 from hearsay.paper.command import run_command
 from hearsay.paper.histories import read_history
 from hearsay.paper.runs import read_paths
 from hearsay.paper.style import (
     FAINT,
-    MUTED,
     PANEL,
     figure_style,
     headline,
@@ -30,9 +30,9 @@ from hearsay.paper.style import (
     look,
     panels,
     save_figure,
+    say,
     typeset,
 )
-from hearsay.provenance import Run
 
 STEP = "hearsay.paper.audit_figure2"
 VALIDATION = {"lm": "validation_perplexity", "asr": "validation_wer"}
@@ -127,7 +127,7 @@ def finding(lines: list[Trajectory]) -> str:
         ends = [values for values in ends if len(values) > 1 and values.index[0] == 0]
         if ends:
             falls = sum(values.iloc[-1] < values.iloc[0] for values in ends)
-            parts.append(f"{label} falls in {falls} of {trainings(len(ends))}")
+            parts.append(f"{label} falls in {falls} of {counted(len(ends), 'training')}")
     if not parts:
         return "No training has a fit before and after."
     return (
@@ -136,20 +136,10 @@ def finding(lines: list[Trajectory]) -> str:
     )
 
 
-def trainings(count: int) -> str:
-    """``4 trainings``."""
-    return f"{count} training{'s' * (count != 1)}"
-
-
-def listed(parts: list[str]) -> str:
-    """``a, b and c``."""
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
-
-
 def main(
-    tasks: Annotated[str, typer.Option(help="JSON: tasks, their measures and models")],
-    audit: Annotated[list[Path], typer.Option(help="spectral/trained/*.scores.csv; any number")],
-    scores: Annotated[list[str], typer.Option(help="name=score file, for every task's name")],
+    tasks: Tasks,
+    audit: Audits,
+    scores: Scores,
     svg: Annotated[Path, typer.Option(help="figure for the page and for print")],
     png: Annotated[Path, typer.Option(help="the same as pixels")],
     run: Annotated[Path, typer.Option(help="run record")],
@@ -160,8 +150,7 @@ def main(
     """Draw Figure 2: validation score, α, α̂ and a norm over training."""
     found, inputs = read_joined(tasks, audit, scores)
     paths = dict(read_paths(history or [], "--history"))
-    plans = [task for task, _ in found]
-    record = Run(STEP, settings={"tasks": settings_of(plans)}, inputs=[*inputs, *paths.values()])
+    record = run_of(STEP, found, [*inputs, *paths.values()])
     systems = trajectories(found, paths)
     told = {system: finding(lines) for system, (_, lines) in systems.items()}
     columns = 1 + len(METRICS)
@@ -176,13 +165,13 @@ def main(
             for panel, (name, values) in zip(axes[row * columns :], shown.items(), strict=False):
                 draw(panel, named, values)
                 panel.set_ylabel(typeset(name))
-                headline(panel, SYSTEMS[system], trainings(len(lines)))
+                headline(panel, SYSTEMS[system], counted(len(lines), "training"))
             first = axes[row * columns]
             first.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=7)
         if not systems:
             for panel in axes:
                 panel.set_axis_off()
-            axes[0].text(0.5, 0.5, NOTHING, ha="center", va="center", color=MUTED)
+            say(axes[0], NOTHING)
         description = " ".join(f"{SYSTEMS[system]}: {text}" for system, text in told.items())
         title = "Metrics of the weights and validation score over training"
         save_figure(figure, svg, png, title=title, description=description or NOTHING)

@@ -8,11 +8,11 @@ whatever the score. A control may order the models either way.
 import math
 from typing import Any
 
+from hearsay.metrics.correlation import signed
 from hearsay.metrics.rank_interval import (
     FEWEST_FOR_VERDICT,
     RankAssociation,
     rank_association,
-    signed,
 )
 from hearsay.paper.audit import CONTROLS, METRICS, SYSTEMS, Measure, Pair, Task
 from hearsay.paper.audit_command import Findings, Joined, table_command

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hearsay.paper.bpgpt import CONTROLS, MEASURES, Measured, Measurements
-from hearsay.paper.claims import UNCHECKED, Told, together, verdict_of
+from hearsay.paper.claims import UNCHECKED, Told, counted, listed, together, verdict_of
 from hearsay.paper.tables import Column, plain
 
 SIGNIFICANT = 0.05
@@ -211,13 +211,3 @@ def _published(published: pd.DataFrame) -> Find:
 
 def _held(comparisons: list[Comparison]) -> int:
     return sum(comparison.holds for comparison in comparisons)
-
-
-def counted(n: int, what: str) -> str:
-    """``1 subject``, ``2 subjects``."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
-def listed(names: list[str]) -> str:
-    """``a, b and c``."""
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

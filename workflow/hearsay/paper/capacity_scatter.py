@@ -17,7 +17,6 @@ from hearsay.paper.capacity import (
     read_summary,
 )
 from hearsay.paper.style import (
-    MUTED,
     PointNames,
     figure_style,
     headline,
@@ -25,6 +24,7 @@ from hearsay.paper.style import (
     look,
     panels,
     save_figure,
+    say,
     typeset,
 )
 from hearsay.provenance import Run
@@ -103,10 +103,7 @@ def draw_scatter_figure(
                 names.append(points)
                 correlations.append(f"{name}, {label}: {correlation_text(found)}.")
         if not drawn:
-            axes[0].set_visible(True)
-            axes[0].set_axis_off()
-            nothing = "No series has two models\nwith a known accuracy."
-            axes[0].text(0.5, 0.5, nothing, ha="center", va="center", color=MUTED)
+            say(axes[0], "No series has two models\nwith a known accuracy.")
         label_points(figure, names)
         absent = [
             f"{name}: not drawn, {count} with a known accuracy."

@@ -14,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from hearsay.metrics.correlation import Correlation, kendall, smallest_probability
+from hearsay.metrics.correlation import Correlation, kendall, signed, smallest_probability
 from hearsay.paper.capacity import (
     PUBLISHED,
     accuracies,
@@ -23,7 +23,7 @@ from hearsay.paper.capacity import (
     read_published,
     read_summary,
 )
-from hearsay.paper.claims import Told, together
+from hearsay.paper.claims import Told, listed, together
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.provenance import Run
@@ -131,11 +131,6 @@ class SeriesTest:
         return f"Not so for {listed(against)}." if against else ""
 
 
-def listed(names: list[str]) -> str:
-    """``a, b and c``."""
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-
-
 def direction(claim: Correlation) -> Told:
     """Sentence on the sign of α̂'s correlation; without a sign it gives no verdict."""
     if math.isnan(claim.tau):
@@ -163,11 +158,6 @@ def _weight(claim: Correlation) -> str:
             f"p = {Fraction(smallest).limit_denominator(10_000)}."
         )
     return f"With p > {SIGNIFICANT} these {claim.n} models do not carry the claim."
-
-
-def signed(tau: float) -> str:
-    """τ with its sign (a true minus), two decimals."""
-    return f"{tau:+.2f}".replace("-", "−") if round(tau, 2) else "0.00"
 
 
 def probability(p: float) -> str:

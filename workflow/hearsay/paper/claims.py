@@ -75,3 +75,13 @@ def verdict(claim: str, cases: list[Case], paper: list[Case] | None = None) -> T
         told += f" In the paper's values: {sum(c.holds for c in paper)} of {len(paper)} "
         told += f"({'; '.join(case.facts for case in paper)})."
     return Told(told, (kind,))
+
+
+def counted(n: int, what: str) -> str:
+    """``1 subject``, ``2 subjects``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def listed(names: list[str]) -> str:
+    """``a, b and c``."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

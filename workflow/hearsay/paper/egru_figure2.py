@@ -14,7 +14,7 @@ from hearsay.paper import histories as curves
 from hearsay.paper.command import run_command
 from hearsay.paper.histories import Histories
 from hearsay.paper.runs import read_paths
-from hearsay.paper.style import FAINT, MUTED, figure_style, headline, look, panels, save_figure
+from hearsay.paper.style import FAINT, figure_style, headline, look, panels, save_figure, say
 from hearsay.provenance import Run
 
 STEP = "hearsay.paper.egru_figure2"
@@ -123,10 +123,7 @@ def main(
         for panel, (name, histories) in zip(axes, drawn.items(), strict=False):
             draw_run(panel, name, histories)
         if not drawn:
-            axes[0].set_visible(True)
-            axes[0].set_axis_off()
-            nothing = "No run recorded a sparsity."
-            axes[0].text(0.5, 0.5, nothing, ha="center", va="center", color=MUTED)
+            say(axes[0], "No run recorded a sparsity.")
         told = " ".join(f"{name}: {text}" for name, text in found.items())
         save_figure(
             figure,

@@ -145,6 +145,13 @@ class PointNames:
     names: Sequence[str]
 
 
+def say(axes: Axes, text: str) -> None:
+    """Text in place of a panel, such as that there is nothing to draw."""
+    axes.set_visible(True)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
+
+
 def label_points(figure: Figure, labels: Sequence[PointNames]) -> None:
     """Write names beside points, each where it covers least of other names and points.
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import typer
@@ -17,7 +16,7 @@ from hearsay.files import whole_file
 from hearsay.metrics.scores import write_scores
 from hearsay.provenance import Run
 from hearsay.spectral.report import audit
-from hearsay.spectral.summary import summary_table
+from hearsay.spectral.summary import score_rows
 
 STEP = "hearsay.spectral.audit_trained"
 SNAPSHOT = re.compile(r"epoch-\d+")
@@ -50,15 +49,6 @@ def files_of(entry: Mapping[str, str]) -> Iterator[Trained]:
         yield Trained(f"{entry['model']}/{path.stem}", path)
 
 
-def score_rows(model: str, frame: pd.DataFrame, convention: str, run: str) -> list[dict[str, Any]]:
-    """Score rows of one file: its summary. A matrix without a fit is counted by its status only."""
-    base = {"system": "spectral", "experiment": convention, "model": model, "run": run}
-    return [
-        {**base, "metric": row.Index, "value": row.value, "n": row.n}
-        for row in summary_table(frame).itertuples()
-    ]
-
-
 def main(
     models: str = typer.Option(
         help='JSON: [{"model", "weights", "trajectory"}, …]: name, file, folder of snapshots or ""'
@@ -78,7 +68,8 @@ def main(
     frames, rows = [], []
     for file in tqdm(files, unit="model", file=sys.stderr):
         frame = audit(file.weights, **options)
-        rows += score_rows(file.model, frame, options["convention"], run.id)
+        named = {"system": "spectral", "model": file.model, "run": run.id}
+        rows += score_rows(frame, {**named, "experiment": options["convention"]})
         frame.insert(0, "model", file.model)
         frames.append(frame)
     together = pd.concat(frames, ignore_index=True)

@@ -10,21 +10,20 @@ import typer
 
 from hearsay.metrics.scores import read_scores, write_scores
 from hearsay.provenance import Run
-from hearsay.spectral.summary import summary_table
+from hearsay.spectral.summary import score_rows
 
 STEP = "hearsay.spectral.summarise_audits"
 
 
-def score_rows(
-    audits: dict[str, Path], accuracies: dict[str, float], experiment: str, run: str
+def all_rows(
+    audits: dict[str, Path], accuracies: dict[str, float], convention: str, run: str
 ) -> Iterator[dict[str, Any]]:
     """Score rows of every model: its accuracy, where known, and its summary."""
     for model, path in audits.items():
-        base = {"system": "spectral", "experiment": experiment, "model": model, "run": run}
+        names = {"system": "spectral", "experiment": convention, "model": model, "run": run}
         if model in accuracies:
-            yield {**base, "metric": "accuracy", "value": accuracies[model]}
-        for row in summary_table(pd.read_csv(path)).itertuples():
-            yield {**base, "metric": row.Index, "value": row.value, "n": row.n}
+            yield {**names, "metric": "accuracy", "value": accuracies[model]}
+        yield from score_rows(pd.read_csv(path), names)
 
 
 def main(
@@ -44,7 +43,7 @@ def main(
         measured = scores[scores["metric"] == "accuracy"]
         accuracies |= dict(zip(measured["model"], measured["value"], strict=True))
     audits = dict(zip(json.loads(models), audit, strict=True))
-    write_scores(out, score_rows(audits, accuracies, options["convention"], run.id))
+    write_scores(out, all_rows(audits, accuracies, options["convention"], run.id))
     run.write(record)
 
 

@@ -1,6 +1,8 @@
 """Summaries of an audit: means and sums over the successful fits, and counts of every status."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,3 +72,13 @@ def _rescaled(successes: pd.DataFrame) -> pd.Series:
     is_slice = successes["kind"].str.startswith("conv") & successes["slice"].fillna("").ne("")
     positions = sizes.map(lambda shape: math.prod(shape[2:])).where(is_slice, 1)
     return successes["alpha_hat"] + successes["alpha"] * np.log10(positions.astype(float) / 2)
+
+
+def score_rows(frame: pd.DataFrame, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Rows of a score file: the summary of the model whose `frame` its audit gave.
+
+    A matrix without a fit is counted by its status only. `names` are the columns that all rows
+    share: system, experiment, model and run.
+    """
+    table = summary_table(frame).itertuples()
+    return [{**names, "metric": row.Index, "value": row.value, "n": row.n} for row in table]

@@ -1,7 +1,7 @@
 """Lightning's Fabric, without what it imports and we do not use.
 
 Fabric imports the whole of torchmetrics, and with it scipy.signal and matplotlib, to ask for its
-version: two seconds of each training's start, two thirds of all that a small one takes to import.
+version: two seconds, nearly half of all that a training imports.
 """
 
 import sys

@@ -1,23 +1,24 @@
 """Text of any kind in LaTeX: read back by a parser of LaTeX, and set by pdflatex."""
 
 import re
-import shutil
-import subprocess
 import unicodedata
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from latex_text import NOT_IN_T1, as_read, body_rows, read_back
+from latex_text import (
+    NOT_IN_T1,
+    as_read,
+    body_rows,
+    compiled,
+    read_back,
+    without_compiler,
+)
 
 from hearsay.corpora.alphabets import ALPHABETS
 from hearsay.paper.escape import tex_text
 from hearsay.paper.tables import EMPTY, Column, Row, Table, as_tex
 
-COMPILER = shutil.which("pdflatex")
-without_compiler = pytest.mark.skipif(
-    COMPILER is None, reason="no pdflatex (Debian: texlive-latex-recommended)"
-)
 LETTERS = sorted({c for alphabet in ALPHABETS.values() for c in alphabet if c.isalpha()})
 HOSTILE = st.text(
     st.one_of(
@@ -59,29 +60,6 @@ def test_a_first_cell_is_no_option_of_the_line_before(text, group, wraps):
     assert [read_back(row.partition(" &")[0]) for row in rows] == [text] * 3
 
 
-def compiled(folder, tables):
-    """The text of a document with tables as pdflatex sets it."""
-    document = [
-        r"\documentclass{article}",
-        r"\usepackage[T1]{fontenc}",
-        r"\usepackage{booktabs,graphicx,longtable}",
-        r"\begin{document}",
-        *map(as_tex, tables),
-        r"\end{document}",
-    ]
-    (folder / "all.tex").write_text("\n".join(document), encoding="utf-8")
-    done = subprocess.run(
-        [COMPILER, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "Missing character" not in (folder / "all.log").read_text("utf-8", "replace")
-
-
 @without_compiler
 def test_every_letter_and_every_hostile_cell_compiles(tmp_path):
     letters = "".join(LETTERS + [c.upper() for c in LETTERS])
@@ -92,4 +70,5 @@ def test_every_letter_and_every_hostile_cell_compiles(tmp_path):
     columns = [Column("a", "[a"), Column("b", "*b")]
     rows = [Row({"a": cell, "b": cell}, "[g]") for cell in cells]
     long = [Column("a", "[a", wraps=True), columns[1]]
-    compiled(tmp_path, [Table(columns, rows), Table(long, rows, cells)])
+    compiled(tmp_path, map(as_tex, [Table(columns, rows), Table(long, rows, cells)]))
+    assert "Missing character" not in (tmp_path / "all.log").read_text("utf-8", "replace")

@@ -1,8 +1,11 @@
 """What LaTeX says of a text, read by a parser of LaTeX, and what it must say."""
 
 import re
+import shutil
+import subprocess
 import unicodedata
 
+import pytest
 from pylatexenc.latex2text import LatexNodes2Text, MacroTextSpec, get_default_latex_context_db
 from pylatexenc.latexwalker import (
     LatexEnvironmentNode,
@@ -11,6 +14,10 @@ from pylatexenc.latexwalker import (
     LatexWalker,
 )
 
+COMPILER = shutil.which("pdflatex")
+without_compiler = pytest.mark.skipif(
+    COMPILER is None, reason="no pdflatex (Debian: texlive-latex-recommended)"
+)
 LINES = {"toprule", "midrule", "bottomrule", "cmidrule", "addlinespace", "endhead"}
 NOT_IN_T1 = "ĦħĸĿŀŉŦŧſ"
 # What is set on purpose as something else: curly for straight marks, and mathematics.
@@ -104,3 +111,25 @@ def body_rows(text):
     body = inside[inside.index(r"\midrule") : inside.index(r"\bottomrule")]
     nodes, _, _ = LatexWalker(body + r"\relax", tolerant_parsing=False).get_latex_nodes()
     return [row for row in rows_of(nodes) if r"\multicolumn" not in row[0]]
+
+
+def compiled(folder, body):
+    """Set a document with the lines of `body` as all.pdf in `folder`; a test fails if it stops."""
+    document = [
+        r"\documentclass{article}",
+        r"\usepackage[T1]{fontenc}",
+        r"\usepackage{booktabs,graphicx,longtable}",
+        r"\begin{document}",
+        *body,
+        r"\end{document}",
+    ]
+    (folder / "all.tex").write_text("\n".join(document), encoding="utf-8")
+    done = subprocess.run(
+        [COMPILER, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]

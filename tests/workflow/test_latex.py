@@ -5,17 +5,13 @@ Of the JSON only the columns are taken: which are shown, and how a number is rou
 
 import csv
 import re
-import shutil
-import subprocess
 
 import pytest
-from latex_text import as_read, body_rows, read_back
+from latex_text import as_read, body_rows, compiled, read_back, without_compiler
 
 from hearsay.paper.tables import EMPTY, plain, read_table
 
 pytestmark = pytest.mark.demo
-
-COMPILER = shutil.which("pdflatex")
 
 
 @pytest.fixture(scope="module")
@@ -70,24 +66,7 @@ def test_every_cell_says_what_the_csv_beside_it_holds(tables):
     assert numbers >= 100
 
 
-@pytest.mark.skipif(COMPILER is None, reason="no pdflatex (Debian: texlive-latex-recommended)")
+@without_compiler
 def test_all_tables_compile(tables, tmp_path):
-    document = [
-        r"\documentclass{article}",
-        r"\usepackage[T1]{fontenc}",
-        r"\usepackage{booktabs,graphicx,longtable}",
-        r"\begin{document}",
-    ]
-    for path, _, _ in tables.values():
-        document += [rf"\input{{{path}}}", r"\clearpage"]
-    (tmp_path / "all.tex").write_text("\n".join([*document, r"\end{document}"]), encoding="utf-8")
-    done = subprocess.run(
-        [COMPILER, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
+    compiled(tmp_path, [rf"\input{{{path}}}\clearpage" for path, _, _ in tables.values()])
     assert (tmp_path / "all.pdf").stat().st_size > 10_000

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name
+from hearsay.settings.closed import Closed, Name, Snapshots
 
 
 class RecogniserRecipe(Closed):
@@ -108,9 +108,4 @@ class Recognition(Closed):
     )
     precision: str = Field("auto", description="of Lightning's Fabric")
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap over utterances")
-    trajectory: int = Field(
-        3,
-        ge=0,
-        description="snapshots of each training that are kept for the audit, besides the untrained "
-        "weights; each is as large as the weights",
-    )
+    trajectory: Snapshots = 3

@@ -23,6 +23,14 @@ Name = Annotated[
 Subject = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]+$", description="a subject's label, such as `UTS02`")
 ]
+Snapshots = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="snapshots of each training that are kept for the audit, besides the untrained "
+        "weights; each is as large as the weights",
+    ),
+]
 
 
 def _without_secrets(address: str) -> str:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name
+from hearsay.settings.closed import Closed, Name, Snapshots
 
 
 class LanguageModelRecipe(Closed):
@@ -144,9 +144,4 @@ class LanguageModels(Closed):
     precision: str = Field(
         "32-true", description="of Lightning's Fabric; thresholds are sensitive to less"
     )
-    trajectory: int = Field(
-        3,
-        ge=0,
-        description="snapshots of each training that are kept for the audit, besides the untrained "
-        "weights; each is as large as the weights",
-    )
+    trajectory: Snapshots = 3

@@ -75,7 +75,7 @@ def test_benchmark_files(tmp_path):
     (tmp_path / "slu").mkdir()
     (tmp_path / "slu/train_aligner.tsv").write_text(EXTENDED)
     (tmp_path / "slu/page.tsv").write_text(BASIC)
-    short, row = of_benchmarks(tmp_path)
+    short, row = of_benchmarks(tmp_path, tmp_path)
     assert (short.rule, short.wildcards, short.peak_memory_mb, short.gpus) == (
         "page",
         "slu",
@@ -87,16 +87,32 @@ def test_benchmark_files(tmp_path):
     assert (row.cpu_efficiency, row.memory_efficiency) == (0.75, 0.5)
 
 
+def test_a_step_s_own_log_knows_better_than_snakemake(tmp_path):
+    benchmarks, logs = tmp_path / "benchmarks", tmp_path / "logs"
+    for folder in (benchmarks / "slu", logs / "slu"):
+        folder.mkdir(parents=True)
+    (benchmarks / "slu/train_aligner.tsv").write_text(EXTENDED)
+    log = logs / "slu/train_aligner.log"
+    log.write_text(
+        "[now] hearsay.slu.train_aligner done after 7200.1 s; CPU 1800.0 s, memory 99 MiB\n"
+    )
+    [row] = of_benchmarks(benchmarks, logs)
+    assert (row.peak_memory_mb, row.cpu_efficiency) == (99, 0.125)
+    for text in ("", "the last words of a step that was killed\n"):
+        log.write_text(text)
+        assert of_benchmarks(benchmarks, logs) == of_benchmarks(benchmarks, tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "a\tb\n1\t2\n", "s\n"])
 def test_a_file_that_is_no_benchmark_is_named(tmp_path, text):
     (tmp_path / "odd.tsv").write_text(text)
     with pytest.raises(InputError, match=r"odd\.tsv: is no benchmark"):
-        of_benchmarks(tmp_path)
+        of_benchmarks(tmp_path, tmp_path)
 
 
 def test_no_run_yet(tmp_path):
     with pytest.raises(InputError, match="run the workflow first"):
-        of_benchmarks(tmp_path / "none")
+        of_benchmarks(tmp_path / "none", tmp_path)
 
 
 amounts = st.floats(0, 1e6).map(lambda value: round(value, 3))

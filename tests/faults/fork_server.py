@@ -2,12 +2,10 @@
 
 To import torch, transformers and NeMo takes seconds, more than a miniature trains. A forked child
 is a process of its own, which runs the step as ``python -m hearsay.step`` does; SIGKILL ends it as
-it ends any. Requests and answers are lines of JSON on standard input and output.
+it ends any. Requests and answers are lines of JSON on standard input and output. Unlike
+``hearsay.step_server`` it imports all steps before the first, and can kill a child at a place.
 """
 
-import atexit
-import gc
-import importlib
 import json
 import os
 import re
@@ -17,18 +15,16 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hearsay.step_server import import_step, leave
+
 # Of the events that Python tells, those that change what lies in a folder.
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree"}
 
 
 def main(steps: list[str]) -> None:
     """Import the steps; then a child for each line of standard input, until it ends."""
-    importlib.import_module("hearsay.step")
     for step in steps:
-        importlib.import_module(step)
-    for step in steps:  # the child runs it as __main__, from its beginning
-        del sys.modules[step]
-    gc.freeze()  # else each child's collector copies all pages
+        import_step(step)
     # A line of a library while it is imported must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -62,13 +58,7 @@ def _become(asked: dict[str, Any]) -> NoReturn:
         os.setgid(user)
         os.setuid(user)
     sys.argv = ["hearsay.step", asked["step"], *asked["arguments"]]
-    status = step.main()
-    # What was registered for the end is done; to tear down all that other steps imported takes
-    # seconds and changes no file.
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    leave(step.run_here())
 
 
 class _Watch:

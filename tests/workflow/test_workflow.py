@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from hearsay.files import sha256_of
 from hearsay.metrics.scores import read_scores
+from hearsay.step_server import can_serve
 
 
 def write_config(path, **config):
@@ -79,9 +80,21 @@ def test_every_rule_logs_and_asks_for_resources(origin):
                     )
 
 
+def logs_of_steps(demo):
+    return [path for path in (demo / "logs/demo").rglob("*.log") if path.name != "step_server.log"]
+
+
+@pytest.mark.demo
+@pytest.mark.skipif(bool(can_serve()), reason=f"no step server: {can_serve()}")
+def test_the_step_server_refuses_no_step_of_the_demo(demo):
+    assert (demo / "logs/demo/step_server.log").is_file()
+    refused = [path for path in logs_of_steps(demo) if "\n  alone " in "\n" + path.read_text()]
+    assert refused == []
+
+
 @pytest.mark.demo
 def test_logs_tell_host_commit_and_versions(demo):
-    logs = list((demo / "logs/demo").rglob("*.log"))
+    logs = logs_of_steps(demo)
     assert len(logs) >= 14
     commit = subprocess.run(
         ["git", "-C", str(demo), "rev-parse", "HEAD"], capture_output=True, text=True, check=True

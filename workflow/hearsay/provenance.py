@@ -24,7 +24,16 @@ ROOT = PACKAGE.parent.parent
 # of them changes no number, and must not retrain anything.
 NOT_CODE = frozenset(
     f"hearsay.{name}"
-    for name in ("settings", "provenance", "surroundings", "files", "storage", "errors", "step")
+    for name in (
+        "settings",
+        "provenance",
+        "surroundings",
+        "files",
+        "storage",
+        "errors",
+        "step",
+        "step_server",
+    )
 )
 
 

@@ -8,6 +8,7 @@ error lies in the same log, under the host and the versions that explain it.
 
 import contextlib
 import os
+import resource
 import runpy
 import shlex
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from hearsay.errors import InputError
 from hearsay.memory import keep_freed_memory
 from hearsay.provenance import PACKAGE
+from hearsay.step_server import handed_over
 from hearsay.storage import told_of
 from hearsay.surroundings import surroundings
 
@@ -29,13 +31,19 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(f"{__doc__}\nusage: python -m hearsay.step MODULE [ARGUMENTS]")
         return 0 if len(sys.argv) > 1 else 2
+    status = handed_over(sys.argv, _log)
+    return run_here() if status is None else status
+
+
+def run_here() -> int:
+    """Run the step that `sys.argv` asks for in this process; return its exit status."""
     module = sys.argv[1]
     _header(module, sys.argv[2:])
     keep_freed_memory()
     started = time.monotonic()
     status = run(module, sys.argv[1:])
     outcome = "done" if status == 0 else f"failed with status {status}"
-    _say(f"{module} {outcome} after {time.monotonic() - started:.1f} s")
+    _say(f"{module} {outcome} after {time.monotonic() - started:.1f} s; {_spent()}")
     return status
 
 
@@ -105,6 +113,14 @@ def _header(module: str, arguments: list[str]) -> None:
     _log(f"  commit    {around['commit']}")
     _log(f"  versions  {versions}")
     _log(f"  arguments {shlex.join(arguments)}")
+
+
+def _spent() -> str:
+    """What the kernel counted for this process and those that it waited for."""
+    of = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of its largest resident memory
+    seconds = sum(use.ru_utime + use.ru_stime for use in of)
+    return f"CPU {seconds:.1f} s, memory {max(use.ru_maxrss for use in of) / unit:.0f} MiB"
 
 
 def _say(text: str) -> None:

@@ -74,3 +74,4 @@ onstart:
     check_job_arrays()
     make_slurm_steady()
     mend_times()
+    start_step_server()

@@ -26,7 +26,7 @@ rule audit_model:
         model="(?!summary)[^/]+",
     conda:
         "../../envs/environment.yaml"
-    threads: 2
+    threads: settings.spectral.threads
     resources:
         mem_mb=grown(lambda w: 3000 + 2 * weights_mb(w.model)),
         runtime=grown("2h"),

@@ -110,7 +110,8 @@ def usage(
         rows = of_accounting(choose(backend).ended_jobs(getpass.getuser(), since), root)
         nothing = f"no jobs from {root} in the last {days} days"
     else:
-        rows = of_benchmarks(root / settings.pathvars.benchmarks)
+        places = settings.pathvars
+        rows = of_benchmarks(root / places.benchmarks, root / places.logs)
         nothing = f"{root / settings.pathvars.benchmarks} holds no benchmark files"
     if not rows:
         raise InputError(f"{nothing}; nothing is written")

@@ -1,7 +1,9 @@
 """What finished jobs cost: from the accounting database, or from Snakemake's benchmark files.
 
 The database knows every attempt, failed ones too, and what was allocated. Benchmark files are
-written everywhere, on a laptop too, and know the last good attempt of each job.
+written everywhere, on a laptop too, and know the last good attempt of each job; what it computed
+and its memory stand in the step's own log, since Snakemake looks at its processes only now and
+then, and sees no step that the step server runs.
 """
 
 import ast
@@ -95,8 +97,12 @@ def of_accounting(jobs: Iterable[EndedJob], folder: Path) -> list[Use]:
     return found
 
 
-def of_benchmarks(folder: Path) -> list[Use]:
+def of_benchmarks(folder: Path, logs: Path) -> list[Use]:
     """Rows of all benchmark files below `folder`, in the order of their paths.
+
+    Parameters
+    ----------
+    logs : folder with the steps' logs, under the names of the benchmark files.
 
     Raises
     ------
@@ -105,7 +111,7 @@ def of_benchmarks(folder: Path) -> list[Use]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; run the workflow first")
-    return [_of_benchmark(path, folder) for path in sorted(folder.rglob("*.tsv"))]
+    return [_of_benchmark(path, folder, logs) for path in sorted(folder.rglob("*.tsv"))]
 
 
 def write_usage(rows: Sequence[Use], path: Path) -> None:
@@ -196,7 +202,7 @@ def _of_log(path: Path, rule: str) -> str | None:
     return re.sub(r", (?=\w+=)", " ", line[1]) if line else ""
 
 
-def _of_benchmark(path: Path, folder: Path) -> Use:
+def _of_benchmark(path: Path, folder: Path, logs: Path) -> Use:
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     if not rows or "s" not in rows[-1]:
@@ -205,6 +211,8 @@ def _of_benchmark(path: Path, folder: Path) -> Use:
     resources = _literal(row.get("resources"))
     wildcards = _literal(row.get("wildcards"))
     place = path.relative_to(folder).with_suffix("")
+    log = logs / place.with_suffix(".log")
+    spent = _spent(log) or (_measured(row.get("cpu_time")), _measured(row.get("max_rss")))
     return _use(
         rule=row.get("rule_name") or place.name,
         # Files from a run without --benchmark-extended say less.
@@ -217,11 +225,20 @@ def _of_benchmark(path: Path, folder: Path) -> Use:
         seconds=float(row["s"]),
         cpus=int(row.get("threads") or 1),
         gpus=int(resources.get("gpu", 0)),
-        cpu_seconds=_measured(row.get("cpu_time")),
-        peak=_measured(row.get("max_rss")),
+        cpu_seconds=spent[0],
+        peak=spent[1],
         asked=resources.get("mem_mb"),
         source="benchmark",
     )
+
+
+def _spent(log: Path) -> tuple[float, float] | None:
+    """CPU seconds and largest memory in MiB, by the last line of a step's log."""
+    if not log.is_file():
+        return None
+    text = log.read_text(encoding="utf-8", errors="replace")
+    told = re.search(r" after .* s; CPU ([\d.]+) s, memory (\d+) MiB\n*\Z", text)
+    return (float(told[1]), float(told[2])) if told else None
 
 
 def _literal(text: str | None) -> dict:

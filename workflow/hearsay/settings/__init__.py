@@ -40,6 +40,12 @@ class Settings(Closed):
         description="image with the packages of envs/constraints.txt in which steps run under "
         "`--software-deployment-method apptainer`, such as `docker://you/hearsay:1` or a .sif file",
     )
+    step_server: bool = Field(
+        False,
+        description="of a run on this machine: one process keeps the libraries that steps import, "
+        "and forks for each step of one thread. Saves a third of the demo's time, little of a long "
+        "step's. Linux without a GPU only; elsewhere a warning says so and steps run as ever",
+    )
     models: dict[Name, PretrainedModel] = Field({}, description="networks, by name")
     spectral: Spectral = Field(Spectral(), description="the audit")
     fmri_datasets: dict[Name, FmriDataset] = Field({}, description="fMRI datasets, by name")

@@ -1,6 +1,7 @@
 """The cross-system audit: the join of audits and scores, its tables and figures, in small."""
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -269,7 +270,21 @@ def test_figure_1_is_drawn_twice_the_same(study, tmp_path):
     ]
     for kind in ("svg", "png"):
         assert drawn[0][kind].read_bytes() == drawn[1][kind].read_bytes()
-    assert "models by task 3" in drawn[0]["svg"].read_text(encoding="utf-8")
+    assert "models by series 3" in drawn[0]["svg"].read_text(encoding="utf-8")
+
+
+def test_figure_1_shows_a_model_by_the_first_score_that_it_has(study):
+    rare = {"label": "loss, rare", "metrics": ["rare"], "better": "lower"}
+    plain = {"label": "loss, plain", "metrics": ["test_perplexity"], "better": "lower"}
+    plan, pairs = pairs_of(study, measures=[rare, plain])
+    (large, small) = (pairs[f"lm/tales/{name}/0"] for name in ("large", "small"))
+    large = dataclasses.replace(large, scores={"loss, rare": 2.0, "loss, plain": 10.0})
+    ((system, kind), row) = next(iter(audit_figure1.rows_of([(plan, [small, large])]).items()))
+    assert (system, kind) == ("lm", "language models: loss")
+    assert [(series.name, series.pairs) for series in row] == [
+        ("tales", [large]),
+        ("tales on plain", [small]),
+    ]
 
 
 def test_figure_1_of_nothing_says_so(study, tmp_path):

@@ -70,6 +70,14 @@ def test_rows_are_counted_by_state():
     assert counts.claims == 0
 
 
+def test_rows_over_one_seed_are_counted():
+    rows = [Row({"seeds": 1}), Row({"seeds": 3.0}), Row({"seeds": None}), Row({})]
+    rows.append(Row({"seeds": 1}, not_run="not run: licence"))
+    assert count([Table([Column("a", "A")], rows)], []) == Counts(
+        measured=4, seeded=2, one_seed=1, absent=1
+    )
+
+
 def test_what_two_tables_tell_alike_counts_once():
     told = verdict("A is better", [Case(True, "1 against 2")])
     assert count([], [told.about(f"Table {k}") for k in (1, 2)]).hold == 1

@@ -24,11 +24,10 @@ from hearsay.corpora.manifest import Clip, read_manifest
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
 from hearsay.metrics.text import word_errors
-from hearsay.provenance import Run, code_of
-from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.fabric import Fabric
-from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.job import Job
+from hearsay.training.loop import Training, fit
 from hearsay.training.snapshots import Snapshots
 
 STEP = "hearsay.asr.train_recogniser"
@@ -178,37 +177,26 @@ def main(
     """Train one recogniser; killed and started again, it goes on where it was, step by step."""
     options = json.loads(settings)
     recipe = options["recipe"]
-    torch.set_num_threads(threads)
     labels = labels_of(alphabet_of(language, options))
     named = [
         (float(weight), Path(path)) for weight, _, path in (t.partition("=") for t in training)
     ]
-    inputs = [*(path for _, path in named), validation, *([source] if source else [])]
-    kept = Run(
+    job = Job(
         STEP,
-        settings={"language": language, "run": run, "weights": [w for w, _ in named], **options},
-        inputs=inputs,
+        options,
+        settings={"language": language, "run": run, "weights": [w for w, _ in named]},
+        inputs=[*(path for _, path in named), validation, *([source] if source else [])],
         seed=seed,
+        threads=threads,
     )
-    fabric = start(
-        seed, device=options["device"], precision=options["precision"], devices=options["devices"]
-    )
-    model = build_model(recipe, labels, source)
+    fabric, model = job.fabric, build_model(recipe, labels, source)
     # A checkpoint of another language, alphabet, source or corpus is refused by name.
-    folder = CheckpointFolder(
+    folder = job.checkpoints(
         checkpoints,
-        {
-            "step": STEP,
-            "language": language,
-            "alphabet": "".join(labels),
-            "run": run,
-            "seed": seed,
-            "source": sha256_of(source) if source else "",
-            "settings": {key: value for key, value in options.items() if key != "workers"},
-            "code": code_of(STEP),
-            "inputs": [each["sha256"] for each in kept.record["inputs"]],
-        },
-        writer=fabric.is_global_zero,
+        language=language,
+        alphabet="".join(labels),
+        run=run,
+        source=sha256_of(source) if source else "",
     )
     for other in folder.others():
         if (other.get("language"), other.get("alphabet")) != (language, "".join(labels)):
@@ -227,16 +215,12 @@ def main(
         save=lambda path: save_recogniser(path, model, about),
         writer=fabric.is_global_zero,
     )
-    trained, steps, clips = None, 0, 0
+    trained, steps, clips = _no_history(), 0, 0
     if recipe["epochs"]:
         batches = EpochBatches(
             [(read_manifest(path), weight) for weight, path in named],
             labels,
-            **{key: recipe[key] for key in ("batch_size", "micro_batch", "buckets")},
-            seed=seed,
-            workers=options["workers"],
-            rank=fabric.global_rank,
-            processes=fabric.world_size,
+            **job.batching(recipe),
         )
         steps, clips = batches.steps_per_epoch * recipe["epochs"], batches.clips_per_epoch
         optimizer = optimizer_of(network, recipe)
@@ -267,24 +251,22 @@ def main(
     if not fabric.is_global_zero:
         return
     save_recogniser(weights, model, about)
-    write_history(trained if trained is not None else _no_history(), history)
-    kept.write(
+    job.write(
+        trained,
+        history,
         record,
-        threads=threads,
-        epochs=0 if trained is None else len(trained),
         steps=steps,
         clips_per_epoch=clips,
         training_seconds=round(clock.seconds, 3),
         parameters=sum(weight.numel() for weight in model.parameters()),
         alphabet="".join(labels),
-        precision=fabric._precision.precision,
         **found,
     )
     if trajectory:
-        snapshots.finish(trajectory, 0 if trained is None else len(trained))
+        snapshots.finish(trajectory, len(trained))
     folder.remove()
     print(
-        f"{language}, {run}, seed {seed}: {0 if trained is None else len(trained)} epochs, "
+        f"{language}, {run}, seed {seed}: {len(trained)} epochs, "
         f"validation word error rate {100 * found['validation_wer']:.2f} %",
         file=sys.stderr,
     )

@@ -6,11 +6,9 @@ everything else is here.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from hearsay.brain.aligned_text import AlignedText
@@ -19,19 +17,8 @@ from hearsay.brain.language_model import check_context, load_causal, load_encode
 from hearsay.brain.prompted import save_prompted
 from hearsay.brain.stories import Story, read_stories
 from hearsay.brain.windows import cut_all
-from hearsay.provenance import Run, code_of
-from hearsay.training.checkpoints import CheckpointFolder
-from hearsay.training.loop import fit, start, write_history
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Files that a training writes, and the folder of its checkpoints."""
-
-    weights: Path
-    history: Path
-    record: Path
-    checkpoints: Path
+from hearsay.training.job import Job, Outputs
+from hearsay.training.loop import fit
 
 
 class Stage:
@@ -48,7 +35,7 @@ class Stage:
 
     Attributes
     ----------
-    recipe, fabric, run, stories : the test story is not among the stories.
+    recipe, job, stories : the test story is not among the stories.
     causal, text : the language model, and the tokens of its targets.
     frozen : text encoder and its tokeniser.
 
@@ -71,20 +58,14 @@ class Stage:
         more: Sequence[Path] = (),
         threads: int,
     ) -> None:
-        self.step, self.subject, self.options, self.threads = step, subject, options, threads
-        self.recipe = options["recipe"]
-        torch.set_num_threads(threads)
-        self.run = Run(
+        self.subject, self.recipe = subject, options["recipe"]
+        self.job = Job(
             step,
-            settings={"subject": subject, **options},
+            options,
+            settings={"subject": subject},
             inputs=[windows, *more, encoder, language_model],
             seed=self.recipe["seed"],
-        )
-        self.fabric = start(
-            self.recipe["seed"],
-            device=options["device"],
-            precision=options["precision"],
-            devices=options["devices"],
+            threads=threads,
         )
         self.stories = read_stories(windows, ("train", "validation"))
         self.causal, tokenizer = load_causal(language_model)
@@ -129,16 +110,10 @@ class Stage:
         Killed and started again, it goes on where it was. Returns the number of epochs, or None in
         all processes of a data-parallel training but the first.
         """
-        identity = {
-            "step": self.step,
-            "subject": self.subject,
-            "voxels": self.stories.voxel_digest,
-            "settings": self.options,
-            "code": code_of(self.step),
-            "inputs": [i["sha256"] for i in self.run.record["inputs"]],
-        }
-        fabric = self.fabric
-        folder = CheckpointFolder(outputs.checkpoints, identity, writer=fabric.is_global_zero)
+        fabric = self.job.fabric
+        folder = self.job.checkpoints(
+            outputs.checkpoints, subject=self.subject, voxels=self.stories.voxel_digest
+        )
         training = training_of(
             module,
             [network],
@@ -159,16 +134,14 @@ class Stage:
             causal,
             {"subject": self.subject, "recipe": self.recipe, **about},
         )
-        write_history(trained, outputs.history)
-        self.run.write(
+        self.job.write(
+            trained,
+            outputs.history,
             outputs.record,
-            threads=self.threads,
             windows={"train": len(examples), "validation": len(checks or ())},
             shortened=self.text.shortened,
             parameters=sum(weight.numel() for weight in network.parameters()),
             **facts,
-            epochs=len(trained),
-            precision=fabric._precision.precision,
         )
         folder.remove()
         return len(trained)

@@ -23,7 +23,8 @@ from hearsay.brain.prompted import (
     make_mapper,
     set_tuning,
 )
-from hearsay.brain.stage import Outputs, Stage, tell
+from hearsay.brain.stage import Stage, tell
+from hearsay.training.job import Outputs
 
 STEP = "hearsay.brain.train_fmri_prompt"
 
@@ -56,7 +57,7 @@ def main(
         more=[text_prompt],
         threads=threads,
     )
-    recipe, fabric, stories = stage.recipe, stage.fabric, stage.stories
+    recipe, fabric, stories = stage.recipe, stage.job.fabric, stage.stories
     heard, held_out = stories.of("train"), stories.of("validation")
     if recipe["input"] == "noise":
         heard, held_out = noise_stories(heard), noise_stories(held_out)

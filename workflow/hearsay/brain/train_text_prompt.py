@@ -13,7 +13,8 @@ from torch import nn
 
 from hearsay.brain.fitting import in_batches
 from hearsay.brain.prompted import TextPrompted, make_mapper, set_tuning
-from hearsay.brain.stage import Outputs, Stage, tell
+from hearsay.brain.stage import Stage, tell
+from hearsay.training.job import Outputs
 
 STEP = "hearsay.brain.train_text_prompt"
 
@@ -41,7 +42,7 @@ def main(
         language_model=language_model,
         threads=threads,
     )
-    recipe, fabric = stage.recipe, stage.fabric
+    recipe, fabric = stage.recipe, stage.job.fabric
     examples, checks = stage.examples(stage.stories.of("train"), stage.stories.of("validation"))
 
     feature_size = stage.frozen[0].config.hidden_size

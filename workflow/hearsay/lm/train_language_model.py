@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from torch import nn
 
@@ -17,9 +16,8 @@ from hearsay.lm.egru import EGRU
 from hearsay.lm.language_model import LanguageModel, model_of, save_language_model
 from hearsay.lm.optimisation import optimizer_of
 from hearsay.lm.stream import ChunkLoss, Stream
-from hearsay.provenance import Run, code_of
-from hearsay.training.checkpoints import CheckpointFolder
-from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.job import Job
+from hearsay.training.loop import Training, fit
 from hearsay.training.snapshots import Snapshots
 
 STEP = "hearsay.lm.train_language_model"
@@ -53,33 +51,22 @@ def main(
     """Train one model; killed and started again, it goes on where it was."""
     options = json.loads(settings)
     recipe = options["recipe"]
-    torch.set_num_threads(threads)
     text = read_tokens(tokens)
-    kept = Run(
+    job = Job(
         STEP,
-        settings={"corpus": corpus, "run": run, **options},
+        options,
+        settings={"corpus": corpus, "run": run},
         inputs=[tokens],
         seed=seed,
+        threads=threads,
     )
-    fabric = start(seed, device=options["device"], precision=options["precision"])
     model = model_of(len(text.words), recipe, backend=options["backend"])
     used_tokens = int(recipe["training_share"] * len(text.train))
     if recipe["decoder_bias_from_words"]:
         model.begin_with_frequencies(text.train[:used_tokens])
-    folder = CheckpointFolder(
-        checkpoints,
-        {
-            "step": STEP,
-            "corpus": corpus,
-            "run": run,
-            "seed": seed,
-            "vocabulary": text.vocabulary_digest,
-            "settings": options,
-            "code": code_of(STEP),
-            "inputs": text.digest,
-        },
+    folder = job.checkpoints(
+        checkpoints, corpus=corpus, run=run, vocabulary=text.vocabulary_digest, inputs=text.digest
     )
-
     about = {
         "corpus": corpus,
         "run": run,
@@ -100,14 +87,14 @@ def main(
             f"{tokens}: {used_tokens} training tokens are too few for batch_size "
             f"{recipe['batch_size']}; give each stream at least 2"
         )
-    stream = Stream(model.to(fabric.device), recipe, len(rows))
+    stream = Stream(model.to(job.fabric.device), recipe, len(rows))
     model.count_into(stream.counter)
     chunked = {"variable": recipe["bptt_variable"], "seed": seed}
 
     def evaluate(module: nn.Module) -> Mapping[str, float]:
         model.count_into(None)
         found = negative_log_likelihood(
-            model, text.valid, batch_size=VALIDATION_STREAMS, device=fabric.device
+            model, text.valid, batch_size=VALIDATION_STREAMS, device=job.fabric.device
         )
         model.count_into(stream.counter)
         value = perplexity(*found)
@@ -135,24 +122,22 @@ def main(
             snapshot=snapshots if trajectory else None,
         ),
         folder,
-        fabric,
+        job.fabric,
     )
 
     save_language_model(weights, model, about)
-    write_history(trained, history)
     used = backend_of(model)
-    kept.write(
+    job.write(
+        trained,
+        history,
         record,
-        threads=threads,
         backend=used,
-        epochs=len(trained),
         steps=stream.step,
         tokens=rows[1:].numel(),
         training_seconds=stream.seconds,
         tokens_per_second=stream.step and len(trained) * rows[1:].numel() / stream.seconds,
         parameters=sum(weight.numel() for weight in model.parameters()),
         averaged=stream.average is not None and stream.average.triggered,
-        precision=fabric._precision.precision,
     )
     if trajectory:
         snapshots.finish(trajectory, len(trained))

@@ -1,6 +1,7 @@
 """Figure 1 of the cross-system audit: metrics against test scores, one row of panels a score."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -33,44 +34,64 @@ METRICS = {
 NOTHING = "No model has an audit and a score."
 
 
-def rows_of(found: Joined) -> dict[tuple[str, str], list[tuple[Task, Measure, list[Pair]]]]:
-    """Tasks with a model that has a score, by system and label of their first score: one row each.
+@dataclass(frozen=True)
+class Series:
+    """Models of one task that were scored by one measure; `name` for the legend."""
 
-    Scores with one name but of different tests, such as word error rates, share a row.
+    task: Task
+    measure: Measure
+    pairs: list[Pair]
+
+    @property
+    def name(self) -> str:
+        """The task within its system, and the test where it is not the task's first."""
+        name = self.task.name.partition(", ")[2] or self.task.name
+        test = self.measure.label.partition(", ")[2] or self.measure.label
+        return name if self.measure == self.task.measures[0] else f"{name} on {test}"
+
+
+def rows_of(found: Joined) -> dict[tuple[str, str], list[Series]]:
+    """Models with a score, by system and the first measure that each has: one row each.
+
+    Measures with one name but of different tests, such as word error rates, share a row.
     """
-    rows: dict[tuple[str, str], list[tuple[Task, Measure, list[Pair]]]] = {}
+    rows: dict[tuple[str, str], list[Series]] = {}
     for task, pairs in found:
-        first = task.measures[0]
-        scored = [pair for pair in pairs if not math.isnan(pair.scores[first.label])]
-        if scored:
-            kind = f"{task.name.partition(',')[0]}: {first.label.partition(',')[0]}"
-            rows.setdefault((task.system, kind), []).append((task, first, scored))
+        for measure in task.measures:
+            scored = [
+                pair
+                for pair in pairs
+                if pair.measured(task) == measure and not math.isnan(pair.scores[measure.label])
+            ]
+            if scored:
+                kind = f"{task.name.partition(',')[0]}: {measure.label.partition(',')[0]}"
+                row = rows.setdefault((task.system, kind), [])
+                row.append(Series(task, measure, scored))
     return rows
 
 
-def draw(axes: Axes, tasks: list[tuple[Task, Measure, list[Pair]]], metric: str) -> str:
-    """One metric against one kind of score, a colour a task; better models stand higher.
+def draw(axes: Axes, row: list[Series], metric: str) -> str:
+    """One metric against one kind of score, a colour a series; better models stand higher.
 
     Ticks below mark the metric of untrained weights. Returns the numbers of models.
     """
     counts = []
-    for k, (task, measure, pairs) in enumerate(tasks):
-        points = [(p.metric(metric), p.scores[measure.label]) for p in pairs]
+    for k, series in enumerate(row):
+        points = [(p.metric(metric), p.scores[series.measure.label]) for p in series.pairs]
         points = [point for point in points if not math.isnan(point[0])]
         counts.append(len(points))
-        name = task.name.partition(", ")[2] or task.name
         axes.plot(
             [x for x, _ in points],
             [y for _, y in points],
             linestyle="none",
-            label=literal(f"{name}, n = {len(points)}"),
+            label=literal(f"{series.name}, n = {len(points)}"),
             **look(k),
         )
-        for pair in pairs:
+        for pair in series.pairs:
             value = pair.untrained.metrics.get(metric) if pair.untrained else None
             if value is not None:
                 axes.axvline(value, ymax=0.06, color=look(k)["color"], linewidth=1)
-    if tasks[0][1].better == "lower":
+    if row[0].measure.better == "lower":
         axes.invert_yaxis()
     axes.set_xlabel(typeset(METRICS[metric]))
     axes.grid(color=FAINT, linewidth=0.5)
@@ -94,18 +115,18 @@ def main(
     with figure_style():
         size = (PANEL[0] * 0.9, PANEL[1])
         figure, axes = panels(len(METRICS), max(1, len(rows)), size)
-        for row, ((system, kind), members) in enumerate(rows.items()):
+        for number, ((system, kind), row) in enumerate(rows.items()):
             for column, metric in enumerate(METRICS):
-                panel = axes[row * len(METRICS) + column]
-                counts = draw(panel, members, metric)
-                better = members[0][1].better
+                panel = axes[number * len(METRICS) + column]
+                counts = draw(panel, row, metric)
+                better = row[0].measure.better
                 headline(panel, SYSTEMS[system], kind)
                 panel.set_ylabel(f"{better} is better, drawn upwards" if not column else "")
                 if not column:
                     panel.legend(
                         loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=7
                     )
-                    told.append(f"{SYSTEMS[system]}, {kind}: models by task {counts}.")
+                    told.append(f"{SYSTEMS[system]}, {kind}: models by series {counts}.")
         if not rows:
             for panel in axes:
                 panel.set_axis_off()

@@ -12,9 +12,9 @@ _PUBLISHED = "_published"
 
 @dataclass(frozen=True)
 class Counts:
-    """Checks of claims that hold, hold for some cases only, do not hold, are undecided; rows that
-    were measured, those of them beside a published value and those with a difference from it, and
-    rows and items that were not run.
+    """Checks of claims that hold, hold for some cases only, do not hold, are undecided. Rows that
+    were measured; those of them beside a published value, with a difference from it, that count
+    their seeds, that have one seed. Rows and items that were not run.
     """
 
     hold: int = 0
@@ -24,6 +24,8 @@ class Counts:
     measured: int = 0
     beside: int = 0
     compared: int = 0
+    seeded: int = 0
+    one_seed: int = 0
     absent: int = 0
     items_absent: int = 0
 
@@ -57,6 +59,8 @@ def count(
         measured=sum(len(table.measured) for table in tables),
         beside=sum(is_beside(row) for table in tables for row in table.measured),
         compared=sum(is_compared(row) for table in tables for row in table.measured),
+        seeded=sum(_seeds(row) is not None for table in tables for row in table.measured),
+        one_seed=sum(_seeds(row) == 1 for table in tables for row in table.measured),
         absent=sum(bool(row.not_run) for table in tables for row in table.rows),
         items_absent=items_absent,
     )
@@ -77,3 +81,9 @@ def is_compared(row: Row) -> bool:
     return any(
         key.endswith("_difference") and not is_missing(value) for key, value in row.cells.items()
     )
+
+
+def _seeds(row: Row) -> int | None:
+    """Over how many seeds the row is; None where that makes no difference to it."""
+    value = row.cells.get("seeds")
+    return None if value is None or is_missing(value) else int(value)

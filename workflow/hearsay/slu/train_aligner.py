@@ -13,7 +13,6 @@ from torch import nn
 
 from hearsay.corpora.manifest import read_manifest
 from hearsay.errors import InputError
-from hearsay.provenance import Run, code_of
 from hearsay.settings.slu import AlignerRecipe
 from hearsay.slu.aligner import Aligner
 from hearsay.slu.aligner_files import aligner_of, save_aligner
@@ -28,10 +27,10 @@ from hearsay.slu.bert_layers import BertLayers, load_bert, load_tokeniser
 from hearsay.slu.objective import AlignmentLoss
 from hearsay.slu.recipes import checked
 from hearsay.slu.speech_encoder import load_speech_encoder
-from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.fabric import Fabric
-from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.job import Job
+from hearsay.training.loop import Training, fit
 from hearsay.training.schedules import linear_schedule
 
 STEP = "hearsay.slu.train_aligner"
@@ -116,12 +115,15 @@ def main(
     recipe = checked(AlignerRecipe(**options["recipe"])).model_dump()
     if recipe["keep"] == "best" and validation is None:
         raise InputError("keep = 'best' asks for a validation part to choose the best weights on")
-    torch.set_num_threads(threads)
-    inputs = [*training, *([validation] if validation else []), speech, text]
-    kept = Run(STEP, settings={"run": run, **options}, inputs=inputs, seed=seed)
-    fabric = start(
-        seed, device=options["device"], precision=options["precision"], devices=options["devices"]
+    job = Job(
+        STEP,
+        options,
+        settings={"run": run},
+        inputs=[*training, *([validation] if validation else []), speech, text],
+        seed=seed,
+        threads=threads,
     )
+    fabric = job.fabric
     bert, tokeniser = load_bert(text), load_tokeniser(text)
     encoder = load_speech_encoder(
         speech, **{key: recipe[key] for key in ("frozen", "layerdrop", "spec_augment")}
@@ -143,28 +145,10 @@ def main(
     checks = None
     if validation is not None:
         checks = Validation(read([validation]), recipe, options["workers"], fabric)
-    folder = CheckpointFolder(
-        checkpoints,
-        {
-            "step": STEP,
-            "run": run,
-            "seed": seed,
-            "settings": {key: value for key, value in options.items() if key != "workers"},
-            "code": code_of(STEP),
-            "inputs": [each["sha256"] for each in kept.record["inputs"]],
-        },
-        writer=fabric.is_global_zero,
-    )
+    folder = job.checkpoints(checkpoints, run=run)
     trained, steps = pd.DataFrame(columns=["epoch", "loss", "learning_rate"]), 0
     if recipe["epochs"]:
-        batches = EpochBatches(
-            held,
-            **{key: recipe[key] for key in ("batch_size", "micro_batch", "buckets")},
-            seed=seed,
-            workers=options["workers"],
-            rank=fabric.global_rank,
-            processes=fabric.world_size,
-        )
+        batches = EpochBatches(held, **job.batching(recipe))
         steps = batches.steps_per_epoch * recipe["epochs"]
         optimizer = torch.optim.AdamW(
             weight_groups(network, recipe),
@@ -197,11 +181,10 @@ def main(
     if bert.digest() != before:
         raise RuntimeError("the frozen text encoder has changed in training")
     save_aligner(weights, aligner, bert, {"run": run, "seed": seed, "recipe": recipe})
-    write_history(trained, history)
-    kept.write(
+    job.write(
+        trained,
+        history,
         record,
-        threads=threads,
-        epochs=len(trained),
         steps=steps,
         utterances=len(held),
         tokens_per_frame=rate,
@@ -209,7 +192,6 @@ def main(
         parameters=sum(each.numel() for each in aligner.parameters()),
         trained_parameters=sum(each.numel() for each in aligner.parameters() if each.requires_grad),
         text_sha256=before,
-        precision=fabric._precision.precision,
         **found,
     )
     folder.remove()

@@ -13,7 +13,6 @@ from torch import nn
 
 from hearsay.corpora.slue import LABELS
 from hearsay.metrics.classification import class_scores
-from hearsay.provenance import Run, code_of
 from hearsay.settings.slu import SentimentRecipe
 from hearsay.slu.sentiment import SentimentClassifier, class_weights, reading_of
 from hearsay.slu.sentiment_batches import (
@@ -25,10 +24,10 @@ from hearsay.slu.sentiment_batches import (
 )
 from hearsay.slu.sentiment_files import save_classifier
 from hearsay.slu.sentiment_start import started
-from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.clock import Clock
 from hearsay.training.fabric import Fabric
-from hearsay.training.loop import Training, fit, start, write_history
+from hearsay.training.job import Job
+from hearsay.training.loop import Training, fit
 from hearsay.training.schedules import linear_schedule
 
 STEP = "hearsay.slu.train_sentiment"
@@ -117,42 +116,26 @@ def main(
     """Train one classifier; killed and started again, it goes on where it was, step by step."""
     options = json.loads(settings)
     recipe = SentimentRecipe(**options["recipe"]).model_dump()
-    torch.set_num_threads(threads)
     models = [path for path in (speech, text, aligner) if path is not None]
-    inputs = [*training, *labels, validation, validation_labels, *models]
-    kept = Run(STEP, settings={"run": run, "kind": kind, **options}, inputs=inputs, seed=seed)
-    fabric = start(
-        seed, device=options["device"], precision=options["precision"], devices=options["devices"]
+    job = Job(
+        STEP,
+        options,
+        settings={"run": run, "kind": kind},
+        inputs=[*training, *labels, validation, validation_labels, *models],
+        seed=seed,
+        threads=threads,
     )
+    fabric = job.fabric
     begun = started(kind, recipe, speech, text, aligner)
     reading = reading_of(begun.model, begun.tokeniser)
     held = read_sentiments(training, labels, **reading)
     checked = read_sentiments([validation], [validation_labels], **reading)
-    batches = epochs_of(
-        held,
-        **{key: recipe[key] for key in ("batch_size", "micro_batch", "buckets")},
-        seed=seed,
-        workers=options["workers"],
-        rank=fabric.global_rank,
-        processes=fabric.world_size,
-    )
+    batches = epochs_of(held, **job.batching(recipe))
     network = SentimentLoss(begun.model, class_weights(held.labels, recipe["class_weights"]))
     optimizer, clock = optimizer_of(begun.model, recipe), Clock()
     steps = batches.steps_per_epoch * recipe["epochs"]
     checks = Validation(checked, recipe, options["workers"], fabric)
-    folder = CheckpointFolder(
-        checkpoints,
-        {
-            "step": STEP,
-            "run": run,
-            "seed": seed,
-            "kind": kind,
-            "settings": {key: value for key, value in options.items() if key != "workers"},
-            "code": code_of(STEP),
-            "inputs": [each["sha256"] for each in kept.record["inputs"]],
-        },
-        writer=fabric.is_global_zero,
-    )
+    folder = job.checkpoints(checkpoints, run=run, kind=kind)
     trained = fit(
         Training(
             model=network,
@@ -179,17 +162,15 @@ def main(
         raise RuntimeError("the frozen text encoder has changed in training")
     about = {"run": run, "seed": seed, "kind": kind, "recipe": recipe, "text": begun.digest}
     save_classifier(weights, begun.model, about | {"aligner": begun.aligner})
-    write_history(pd.DataFrame(trained).drop(columns="validation_macro_f1_error"), history)
-    kept.write(
+    job.write(
+        pd.DataFrame(trained).drop(columns="validation_macro_f1_error"),
+        history,
         record,
-        threads=threads,
-        epochs=len(trained),
         steps=steps,
         utterances=len(held),
         training_seconds=round(clock.seconds, 3),
         parameters=sum(each.numel() for each in begun.model.parameters()),
         trained_parameters=sum(p.numel() for p in begun.model.parameters() if p.requires_grad),
-        precision=fabric._precision.precision,
         **{name: value for name, value in found.items() if not name.endswith("error")},
     )
     folder.remove()

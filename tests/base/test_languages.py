@@ -24,7 +24,7 @@ def test_the_built_in_languages_are_those_with_an_alphabet():
 
 def test_a_language_takes_its_letters_alone(tmp_path):
     settings = load(tmp_path, FR.replace("é", "e\u0301") + CORPUS)
-    expected = {"letters": "abcé", "capitals": {}, "replace": {}}
+    expected = {"letters": "abcé", "name": "", "capitals": {}, "replace": {}}
     assert settings.languages["fr"].model_dump() == expected
 
 
@@ -39,6 +39,7 @@ def test_a_language_takes_its_letters_alone(tmp_path):
         ("languages: {fr: {letters: abca}}", "'a' (LATIN SMALL LETTER A) twice: remove one"),
         ("languages: {fr: {letters: ab-}}", "'-' (HYPHEN-MINUS), which is neither a letter"),
         ("languages: {fr: {letters: ''}}", "at least 1 character"),
+        ("languages: {fr: {letters: ab, name: 'French, old'}}", "languages.fr.name"),
         ("languages: {fr: {}}", "languages.fr.letters = {}: field required"),
         (
             "languages: {fr: {letters: ab, replaces: {}}}",

@@ -52,7 +52,8 @@ TELLS = {
     ),
     "undecided": re.compile(
         r": cannot be checked in this configuration\."
-        r"|^τ of α̂ has the (?:claimed sign|sign against the claim)"
+        r"|^τ of α̂ (?:has the (?:claimed sign|sign against the claim)|is not defined)"
+        r"|^α̂ does not order the models|: was not held against every control"
     ),
 }
 BEATS = re.compile(r"beats every control by (?:(?!beats? every control).)*", re.DOTALL)

@@ -361,6 +361,12 @@ def test_a_test_set_of_another_size_is_not_compared(make):
     assert float(row["dev_clean_difference"]) == pytest.approx(21 - 19.87)
 
 
+def test_a_language_stands_under_its_name(make):
+    plans = [plan("own", language="fr", train="x", language_name="French")]
+    rows = {"fr": score_rows("own", {"cv-fr/dev": [50.0]}, language="fr")}
+    assert read_table(make("6", plans, rows)["json"]).rows[-1].group == "French"
+
+
 def test_table6_is_by_language_the_papers_rows_first(make):
     plans = [plan("own", language=code, train="x") for code in ("fr", "ru", "de")]
     plans += [plan("big", "15x5 CV-ru", "ru")]

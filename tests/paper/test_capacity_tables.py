@@ -258,7 +258,7 @@ def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothin
         depth=[1, 2, math.nan],
     )
     assert test.told.text == "τ of α̂ is not defined: fewer than two complete pairs."
-    assert test.told.verdicts == ()
+    assert test.told.verdicts == ("undecided",)
     assert (test.correlations["depth"].n, test.correlations["depth"].dropped) == (2, 1)
     row = table2([test], []).rows[0]
     assert row.cells["method"] == "not defined: fewer than two complete pairs"

@@ -201,7 +201,7 @@ def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
     )
     corpus = {"kind": "common_voice", "language": "fr", "path": str(tmp_path / "fr.tar.gz")}
     settings = {
-        "languages": {"fr": {"letters": "abc'é", "replace": {"æ": "a"}}},
+        "languages": {"fr": {"name": "French", "letters": "abc'é", "replace": {"æ": "a"}}},
         "speech_corpora": {"cv-fr": corpus},
         "asr": {"experiments": str(tmp_path / "mine.tsv")},
     }
@@ -215,6 +215,7 @@ def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
     handed = [line for line in of_steps if "alphabet" in line]
     assert len(handed) == 4  # two parts, a training, its transcripts
     assert all("fr" in line for line in handed)
+    assert not any("French" in line for line in of_steps)  # a name retrains nothing
     assert len(of_steps) > len(handed)
 
 

@@ -148,6 +148,7 @@ def asr_rows(number):
         [
             {
                 "language": language,
+                "language_name": language_name(language),
                 "run": run,
                 "published": experiment.tables[number] or None,
                 "title": run,
@@ -204,7 +205,7 @@ def asr_histories(figure):
     """Panel and run, and history, of the runs that a figure compares, every seed of them."""
     language = settings.asr.figure_languages.get(figure)
     return [
-        (f"{language}, {run}", f"<results>/asr/{language}/{run}/{seed}/history.csv")
+        (f"{language_name(language) or language}, {run}", f"<results>/asr/{language}/{run}/{seed}/history.csv")
         for run in settings.asr.figures.get(figure, [])
         if language is not None and run in asr_runs(language)
         for seed in recogniser(language, run).seeds

@@ -17,7 +17,12 @@ def speech_settings(corpus):
 def own_alphabet(language):
     """The alphabet that a step is handed: none for a language whose alphabet the library has."""
     own = settings.languages.get(language)
-    return {} if own is None else dict(alphabet=own.model_dump())
+    return {} if own is None else dict(alphabet=own.model_dump(exclude={"name"}))
+
+
+def language_name(language):
+    """What the settings call a language; empty where they leave it to the library."""
+    return settings.languages[language].name if language in settings.languages else ""
 
 
 def tiny_speech_parts(model):

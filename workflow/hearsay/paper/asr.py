@@ -45,7 +45,8 @@ class AsrPlan(RowPlan):
 
     Attributes
     ----------
-    language : of the scores that hold the run.
+    language : of the scores that hold the run, by its code.
+    language_name : what it is called where its code has no name in `LANGUAGES`.
     note : what stands in for something of the paper's, shown in the row.
     comparable : False where what is tested on is not the paper's speech, such as a generated
         corpus; no difference is taken then.
@@ -56,6 +57,7 @@ class AsrPlan(RowPlan):
     """
 
     language: str = ""
+    language_name: str = ""
     note: str = ""
     comparable: bool = True
     model: str = ""

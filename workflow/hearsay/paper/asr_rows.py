@@ -43,10 +43,15 @@ class Entry:
         """What was fine-tuned on, empty for none."""
         return self.published.fine_tune if self.published else self.plan.fine_tune
 
+    @property
+    def language_name(self) -> str:
+        """The language's name; its code where it has none."""
+        return self.plan.language_name or language_of(self.plan.language)
+
     def name(self, number: str) -> str:
         """What the row is called in sentences about table `number`."""
         name = self.plan.title or self.plan.run or row_name(self.model, self.train, self.fine_tune)
-        return f"{language_of(self.plan.language)} {name}" if number == BY_LANGUAGE else name
+        return f"{self.language_name} {name}" if number == BY_LANGUAGE else name
 
 
 def language_of(code: str) -> str:
@@ -128,7 +133,7 @@ def build_table(
 
 def _group(entry: Entry, number: str) -> str:
     if number == BY_LANGUAGE:
-        return language_of(entry.plan.language)
+        return entry.language_name
     return OWN_ROWS if entry.published is None else PAPER_ROWS
 
 

@@ -111,7 +111,7 @@ def controls_finding(
             told = _beaten(measured, protocol, measurements)
             if told.text or protocol == protocols[0]:
                 text = f"{name}, protocol {protocol}: {told.text or UNTESTED}."
-                sentences.append(Told(text, told.verdicts))
+                sentences.append(Told(text, told.verdicts or ("undecided",)))
             if position == 0 and protocol == protocols[0]:
                 sentences.append(_outputs(measured, protocol, measurements))
     return together(sentences)

@@ -132,9 +132,9 @@ class SeriesTest:
 
 
 def direction(claim: Correlation) -> Told:
-    """Sentence on the sign of α̂'s correlation; without a sign it gives no verdict."""
+    """Sentence on the sign of α̂'s correlation; without a sign nothing is decided."""
     if math.isnan(claim.tau):
-        return Told(f"τ of α̂ is not defined: {claim.reason}.")
+        return Told(f"τ of α̂ is not defined: {claim.reason}.", ("undecided",))
     facts = f"τ = {signed(claim.tau)}, n = {claim.n}, p = {probability(claim.p)}"
     if claim.tau < 0:
         if claim.p <= SIGNIFICANT:
@@ -145,7 +145,7 @@ def direction(claim: Correlation) -> Told:
             told = f"Larger α̂ goes with better accuracy, against the claim ({facts})."
             return Told(told, ("fail",))
         return Told(f"τ of α̂ has the sign against the claim ({facts}).", ("undecided",))
-    return Told(f"α̂ does not order the models ({facts}).")
+    return Told(f"α̂ does not order the models ({facts}).", ("undecided",))
 
 
 def _weight(claim: Correlation) -> str:

@@ -23,6 +23,11 @@ class Language(Closed):
         description="its letters in lower case, without spaces, in the order of a model's outputs "
         "(the space comes first by itself), and an apostrophe if words hold one",
     )
+    name: str = Field(
+        "",
+        pattern="^[^,=\n]*$",
+        description="what tables and figures call it, such as `French`; its code if not set",
+    )
     capitals: dict[str, str] = Field(
         {},
         description="capitals whose lower case is not Unicode's, and the letters for them, such as "

@@ -7,9 +7,11 @@
 #   USE_ACTIVE_ENV=1        use the environment that is active now, install nothing
 #   SNAKEMAKE_ARGS="..."    more arguments for snakemake in `make demo`
 #   PYTEST_ARGS="..."       more arguments for pytest in `make test`
+#   TEST_PROCESSES=2        how many processes run the tests; 0 for this one alone
 
 PYTHON ?= python3
 VENV ?= .venv
+TEST_PROCESSES ?= 2
 SHELL := /bin/bash
 
 VERSIONS := $(shell cat pyproject.toml envs/constraints.txt | cksum | cut -d' ' -f1)
@@ -47,7 +49,7 @@ demo: $(RUN_ENV)
 	@echo "Result page: $(CURDIR)/results/demo/index.html"
 
 test: $(DEV_ENV)
-	"$(BIN)python" -m pytest $(PYTEST_ARGS)
+	"$(BIN)python" -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
 
 test-slurm: $(DEV_ENV)
 	HEARSAY_SLURM=all "$(BIN)python" -m pytest -m slurm $(PYTEST_ARGS)

@@ -10,8 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
+
+# Other tests run beside: how long an example takes says nothing.
+settings.register_profile("hearsay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hearsay")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+# Folders whose tests share what is dear to make: one process runs all of one.
+TOGETHER = ("brain", "slurm", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of one file, or of one of some folders, to one process of several."""
+    for item in items:
+        folder, _, _ = item.path.relative_to(ROOT / "tests").as_posix().partition("/")
+        group = folder if folder in TOGETHER else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(f"{folder}/{group}"))
 
 
 @dataclass
@@ -102,10 +120,18 @@ def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snak
     """
     if ready := os.environ.get("HEARSAY_DEMO"):
         return Path(ready).resolve()
-    folder = tmp_path_factory.mktemp("demo") / "hearsay"
-    _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
-    done = snakemake(folder, "--profile", "profiles/demo", timeout=3000)
-    assert done.status == 0, done.text
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one run for all processes of the tests
+        shared = shared.parent
+    folder, said = shared / "demo" / "hearsay", shared / "demo.txt"
+    with FileLock(shared / "demo.lock"):
+        if not said.exists():
+            folder.parent.mkdir()
+            _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
+            done = snakemake(folder, "--profile", "profiles/demo", timeout=3000)
+            said.write_text(f"{done.status}\n{done.text}", encoding="utf-8")
+    status, _, text = said.read_text(encoding="utf-8").partition("\n")
+    assert status == "0", text
     return folder
 
 

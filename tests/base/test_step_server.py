@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -341,6 +343,34 @@ def test_an_environment_of_its_own_is_not_served(
     assert status == 0
     assert int(out.split()[0]) == os.getpid()
     assert f"alone     an environment of its own: {why}" in err
+
+
+def test_limits_of_its_own_are_kept(steps: Steps) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[0] - 1, before[1]))
+    try:
+        started = steps.start("parent")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    out, err = started.communicate(timeout=LONGEST)
+    assert int(out.split()[0]) == os.getpid()
+    assert "alone     the step server has another: set of limits" in err
+
+
+def test_a_temporary_folder_of_a_long_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Callable[[], Steps]
+) -> None:
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert steps_parent(started())
+
+
+def steps_parent(steps: Steps) -> bool:
+    """Whether the server runs a step."""
+    status, out, err = steps.run("parent")
+    assert status == 0, err
+    return int(out.split()[0]) == steps.pid
 
 
 def test_an_import_that_fails_is_told_in_the_step_s_own_log(

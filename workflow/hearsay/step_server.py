@@ -3,12 +3,13 @@
 To import torch, transformers and NeMo takes two to nine seconds, which is most of what a miniature
 step takes: with nearly two hundred steps it is a third of the demo. The server imports a step's
 module when it is first asked for; the child that it forks runs ``hearsay.step`` from its beginning,
-with the arguments, streams, folder and limits of the process that asked, which waits for it, hands
-signals on to it and ends as it ends. Numbers do not change: a child has its own seeds, and a server
-refuses what it cannot do in the same way, so that the step runs in the process that asked.
+with the arguments, streams and folder of the process that asked, which waits for it, hands signals
+on to it and ends as it ends. Numbers do not change: a child has its own seeds, and a server refuses
+what it cannot do in the same way, so that the step runs in the process that asked.
 
 That is where
-- the environment is not the server's own (another conda environment, another number of threads);
+- the environment is not the server's own (another conda environment, another number of threads), or
+  the limits of processes are not;
 - an import fails (the step then fails by itself, with the traceback in its own log);
 - a library has started threads, whose locks a child would inherit.
 
@@ -22,6 +23,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -51,6 +53,7 @@ THREADS = [
 ]
 HANDED_ON = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
 _TO_READ_A_REQUEST = 10.0  # seconds
+_LONGEST_ADDRESS = 100  # characters; Linux takes 107
 
 
 def can_serve() -> str:
@@ -73,8 +76,9 @@ class StepServer:
 
     def __init__(self, log: Path, *, threads: int = 1) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        # A path that no one else can open; a socket's may have a hundred characters.
-        self._folder = tempfile.TemporaryDirectory(prefix="hearsay-")
+        # No one else can open it.
+        long = len(tempfile.gettempdir()) > _LONGEST_ADDRESS - len("/hearsay-12345678/steps")
+        self._folder = tempfile.TemporaryDirectory(prefix="hearsay-", dir="/tmp" if long else None)
         self.address = str(Path(self._folder.name) / "steps")
         with log.open("w", encoding="utf-8") as stream:
             self._process = self._started(stream.fileno(), threads)
@@ -126,7 +130,7 @@ def handed_over(argv: Sequence[str], say: Callable[[str], None]) -> int | None:
         word, _, told = _line(answers).partition(" ")
         if word != "child":
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
             if child.waiting:
                 signal.raise_signal(child.waiting[0])
             if word == "no":
@@ -160,14 +164,21 @@ def _request(argv: Sequence[str]) -> dict[str, Any]:
         "argv": list(argv),
         "folder": str(Path.cwd()),
         "umask": umask,
-        "place": _place(),
+        "kind": _kind(),
         "environment": dict(os.environ),
     }
 
 
-def _place() -> list[str]:
-    """Which Python, and which copy of the library."""
-    return [sys.prefix, str(Path(__file__).resolve().parent)]
+def _kind() -> dict[str, Any]:
+    """What a process has from its start, and a child of another would not have."""
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {
+        "Python": sys.prefix,
+        "copy of the library": str(Path(__file__).resolve().parent),
+        "set of limits": [list(resource.getrlimit(limit)) for limit in limits],
+        "priority": os.getpriority(os.PRIO_PROCESS, 0),
+        "set of processors": sorted(os.sched_getaffinity(0)),
+    }
 
 
 class _Child:
@@ -271,7 +282,13 @@ class _Server:
                 _become(asked, streams)
             finally:  # never back into the server's loop
                 os._exit(1)
-        run = _Run(pid, os.pidfd_open(pid), client)
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:  # no handles are left: the step runs where it was asked for, and once
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        run = _Run(pid, handle, client)
         self.runs.append(run)
         for source in (run.handle, client):
             self._selector.register(source, selectors.EVENT_READ)
@@ -288,8 +305,9 @@ class _Server:
         self._selector.close()
 
     def _refuse(self, asked: dict[str, Any]) -> None:
-        if asked["place"] != _place():
-            raise _RefusedError("another Python, or another copy of the library")
+        kind = _kind()
+        if others := [name for name in kind if asked["kind"][name] != kind[name]]:
+            raise _RefusedError(f"the step server has another: {', '.join(others)}")
         theirs = _compared(asked["environment"])
         names = sorted(dict(self._environment.items() ^ theirs.items()))
         if names:

@@ -234,7 +234,7 @@ def compare(
     b: Path = typer.Argument(help="Another."),
     tolerance: float = typer.Option(0.0, min=0.0, help="Numbers this near count as equal."),
     limit: int = typer.Option(10, min=0, help="Differences shown of each file and fact."),
-    csv: Path = typer.Option(None, help="Write every differing number and text here."),
+    csv: Path | None = typer.Option(None, help="Write every differing number and text here."),
 ) -> None:
     """Put two results folders side by side."""
     comparison = compare_folders(a, b, tolerance)

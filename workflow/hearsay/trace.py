@@ -219,10 +219,12 @@ def refuse_lost(lineage: Lineage, found: Traced, snakemake: str) -> None:
 @app.command(help=__doc__)
 def trace(
     table: str = typer.Argument(help="A table's name, such as egru_table1."),
-    row: str = typer.Argument(None, help="A row's label (its beginning will do) or number."),
-    column: str = typer.Argument(None, help="A column's key or label; the whole row if none."),
+    row: str | None = typer.Argument(None, help="A row's label (its beginning will do) or number."),
+    column: str | None = typer.Argument(
+        None, help="A column's key or label; the whole row if none."
+    ),
     results: Path = typer.Option(Path("results/paper"), help="The folder that holds tables/."),
-    snakemake: str = typer.Option(
+    snakemake: str | None = typer.Option(
         None, help="Snakemake's arguments in the commands shown: '--profile slurm'."
     ),
     limit: int = typer.Option(10, min=0, help="Score rows shown of a cell."),

@@ -160,7 +160,9 @@ def main(
     seed: int = typer.Option(help="of weights, dropout, masks and the order of clips"),
     training: list[str] = typer.Option([], help="WEIGHT=MANIFEST of each part to train on"),
     validation: Path = typer.Option(help="manifest of the part to validate on"),
-    source: Path = typer.Option(None, help="recogniser to start from: ours, or a .nemo file"),
+    source: Path | None = typer.Option(
+        None, help="recogniser to start from: ours, or a .nemo file"
+    ),
     settings: str = typer.Option(
         help="recipe, device, devices, precision, workers as JSON; trajectory: number of "
         "snapshots; alphabet of a language that is not built in"

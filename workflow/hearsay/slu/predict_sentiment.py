@@ -66,7 +66,9 @@ def main(
     seed: int = typer.Option(help="of its training"),
     kind: str = typer.Option(help="text, speech or graft"),
     weights: Path = typer.Option(help="safetensors of the classifier"),
-    text: Path = typer.Option(None, help="folder of the text encoder (kinds text and graft)"),
+    text: Path | None = typer.Option(
+        None, help="folder of the text encoder (kinds text and graft)"
+    ),
     part: list[str] = typer.Option(help="corpus/part=manifest of each part to classify"),
     labels: list[str] = typer.Option(help="corpus/part=table of its sentiments"),
     settings: str = typer.Option(help="device, batch_size, workers as JSON"),
@@ -87,7 +89,7 @@ def main(
     model, about = load_classifier(weights, bert)
     if about["kind"] != kind:
         raise InputError(f"{weights}: is of kind {about['kind']}, not {kind}")
-    tokeniser = load_tokeniser(text) if reads_text(kind, about["recipe"]) else None
+    tokeniser = load_tokeniser(text) if text and reads_text(kind, about["recipe"]) else None
     reading = reading_of(model, tokeniser)
     device = device_of(options["device"])
     model = model.to(device).eval()

@@ -100,7 +100,7 @@ def main(
     run: str = typer.Option(help="name of the run, for messages"),
     seed: int = typer.Option(help="of weights, dropout and the order of utterances"),
     training: list[Path] = typer.Option(help="manifest of each part to train on"),
-    validation: Path = typer.Option(None, help="manifest of the part to validate on"),
+    validation: Path | None = typer.Option(None, help="manifest of the part to validate on"),
     speech: Path = typer.Option(help="folder of the speech encoder to start from"),
     text: Path = typer.Option(help="folder of the text encoder, with its tokeniser"),
     settings: str = typer.Option(help="recipe, device, devices, precision, workers as JSON"),

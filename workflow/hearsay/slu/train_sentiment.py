@@ -103,9 +103,11 @@ def main(
     labels: list[Path] = typer.Option(help="sentiments of each of them, in the same order"),
     validation: Path = typer.Option(help="manifest of the part to validate on"),
     validation_labels: Path = typer.Option(help="sentiments of it"),
-    speech: Path = typer.Option(None, help="folder of the speech encoder (kind speech)"),
-    text: Path = typer.Option(None, help="folder of the text encoder (kinds text and graft)"),
-    aligner: Path = typer.Option(None, help="weights of the aligner (kind graft)"),
+    speech: Path | None = typer.Option(None, help="folder of the speech encoder (kind speech)"),
+    text: Path | None = typer.Option(
+        None, help="folder of the text encoder (kinds text and graft)"
+    ),
+    aligner: Path | None = typer.Option(None, help="weights of the aligner (kind graft)"),
     settings: str = typer.Option(help="recipe, device, devices, precision, workers as JSON"),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
     weights: Path = typer.Option(help="safetensors to write"),

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOGETHER = ("brain", "slurm", "faults")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist then reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests of one file, or of one of some folders, to one process of several."""
     for item in items:

@@ -49,7 +49,7 @@ demo: $(RUN_ENV)
 	@echo "Result page: $(CURDIR)/results/demo/index.html"
 
 test: $(DEV_ENV)
-	"$(BIN)python" -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	"$(BIN)python" -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 test-slurm: $(DEV_ENV)
 	HEARSAY_SLURM=all "$(BIN)python" -m pytest -m slurm $(PYTEST_ARGS)

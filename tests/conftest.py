@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Other tests run beside: how long an example takes says nothing.
 settings.register_profile("hearsay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -19,18 +21,22 @@ settings.load_profile("hearsay")
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
 # Folders whose tests share what is dear to make: one process runs all of one.
-TOGETHER = ("brain", "slurm", "faults")
+TOGETHER = ("brain", "faults", "slurm")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist then reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of one file, or of one of some folders, to one process of several."""
-    for item in items:
-        folder, _, _ = item.path.relative_to(ROOT / "tests").as_posix().partition("/")
-        group = folder if folder in TOGETHER else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(f"{folder}/{group}"))
+class ByFileOrFolder(LoadScopeScheduling):
+    """Gives the tests of one file, or of one of some folders, to one process of several."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = PurePosixPath(file).parent
+        return str(folder) if folder.name in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrFolder:
+    """How `make test` shares the tests out."""
+    return ByFileOrFolder(config, log)
 
 
 @dataclass

@@ -34,6 +34,7 @@ class ByFileOrFolder(LoadScopeScheduling):
         return str(folder) if folder.name in TOGETHER else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrFolder:
     """How `make test` shares the tests out."""
     return ByFileOrFolder(config, log)

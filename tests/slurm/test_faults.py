@@ -20,6 +20,8 @@ from safetensors.torch import load_file
 
 pytestmark = [pytest.mark.slurm]
 
+# A background job of a shell, as tests may be, is started deaf to it, and so is all that it starts.
+HEARS_CTRL_C = ["env", "--default-signal=INT"]
 TARGET = "results/demo/models/long.safetensors"
 LONG = "models: {long: {digits: {layers: 2, epochs: 40}, series: digits}}\n"
 # Several times as long as the time limit of its test leaves it.
@@ -63,7 +65,7 @@ class Run:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         with self.log.open("a") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *self.arguments, "--", TARGET],
+                [*HEARS_CTRL_C, sys.executable, "-m", "snakemake", *self.arguments, "--", TARGET],
                 cwd=self.origin,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -205,7 +205,10 @@ def asr_histories(figure):
     """Panel and run, and history, of the runs that a figure compares, every seed of them."""
     language = settings.asr.figure_languages.get(figure)
     return [
-        (f"{language_name(language) or language}, {run}", f"<results>/asr/{language}/{run}/{seed}/history.csv")
+        (
+            f"{language_name(language) or language}, {run}",
+            f"<results>/asr/{language}/{run}/{seed}/history.csv",
+        )
         for run in settings.asr.figures.get(figure, [])
         if language is not None and run in asr_runs(language)
         for seed in recogniser(language, run).seeds

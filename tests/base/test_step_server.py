@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,12 @@ class Steps:
         process = self.start(*arguments, **environment)
         out, err = process.communicate("given", timeout=LONGEST)
         return process.returncode, out, err
+
+    def parent(self, **environment: str) -> tuple[int, str]:
+        """Process that a step which ended well was a child of, and the step's log."""
+        status, out, err = self.run("parent", **environment)
+        assert status == 0, err
+        return int(out.split()[0]), err
 
     def alone(self, *arguments: object) -> tuple[int, str, str]:
         return self.run(*arguments, **{ADDRESS: ""})
@@ -294,9 +301,7 @@ def test_a_step_dies_with_the_server_and_who_asked_says_so(steps: Steps, tmp_pat
     assert process.returncode == 1
     assert "the step server has ended" in err
     until(lambda: not runs(child))
-    status, out, _ = steps.run("parent")  # the next ones do without it
-    assert status == 0
-    assert int(out.split()[0]) == os.getpid()
+    assert steps.parent()[0] == os.getpid()  # the next ones do without it
 
 
 def test_a_server_ends_after_its_last_step(steps: Steps, tmp_path: Path) -> None:
@@ -305,9 +310,7 @@ def test_a_server_ends_after_its_last_step(steps: Steps, tmp_path: Path) -> None
     until((tmp_path / "there").exists)
     steps.server._process.stdin.close()
     until(lambda: not Path(steps.server.address).exists())
-    status, out, _ = steps.run("parent")
-    assert status == 0
-    assert int(out.split()[0]) == os.getpid()
+    assert steps.parent()[0] == os.getpid()
     assert runs(steps.pid)
     go.touch()
     assert process.wait(LONGEST) == 0
@@ -339,9 +342,8 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 def test_an_environment_of_its_own_is_not_served(
     steps: Steps, environment: dict[str, str], why: str
 ) -> None:
-    status, out, err = steps.run("parent", **environment)
-    assert status == 0
-    assert int(out.split()[0]) == os.getpid()
+    parent, err = steps.parent(**environment)
+    assert parent == os.getpid()
     assert f"alone     an environment of its own: {why}" in err
 
 
@@ -363,27 +365,28 @@ def test_a_temporary_folder_of_a_long_name(
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    assert steps_parent(started())
+    steps = started()
+    assert steps.parent()[0] == steps.pid
 
 
-def steps_parent(steps: Steps) -> bool:
-    """Whether the server runs a step."""
-    status, out, err = steps.run("parent")
-    assert status == 0, err
-    return int(out.split()[0]) == steps.pid
+@contextmanager
+def other_library(folder: Path, text: str) -> Iterator[None]:
+    """The step's library holds `text` for a while."""
+    library = folder / "library.py"
+    before = library.read_text()
+    library.write_text(text)
+    try:
+        yield
+    finally:
+        library.write_text(before)
 
 
 def test_an_import_that_fails_is_told_in_the_step_s_own_log(
     started: Callable[[], Steps], folder: Path
 ) -> None:
     steps = started()
-    library = folder / "library.py"
-    before = library.read_text()
-    library.write_text("import torch_of_another_world\n")
-    try:
+    with other_library(folder, "import torch_of_another_world\n"):
         status, _, err = steps.run("status", 0)
-    finally:
-        library.write_text(before)
     assert status == 1
     assert "alone     the step server could not import trial" in err
     assert "No module named 'torch_of_another_world'" in err
@@ -393,24 +396,18 @@ def test_a_library_that_has_started_a_thread_is_not_forked(
     started: Callable[[], Steps], folder: Path
 ) -> None:
     steps = started()
-    library = folder / "library.py"
-    before = library.read_text()
-    library.write_text(
+    with_a_thread = (
         "import threading, time\n"
         "threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
     )
-    try:
+    with other_library(folder, with_a_thread):
         for _ in range(2):
-            status, out, err = steps.run("parent")
-            assert status == 0
-            assert int(out.split()[0]) == os.getpid()
+            parent, err = steps.parent()
+            assert parent == os.getpid()
             assert "alone     libraries that the step server has imported run python" in err
-    finally:
-        library.write_text(before)
 
 
 def test_no_server_no_matter(steps: Steps, tmp_path: Path) -> None:
-    status, out, err = steps.run("parent", **{ADDRESS: str(tmp_path / "nothing")})
-    assert status == 0
-    assert int(out.split()[0]) == os.getpid()
+    parent, err = steps.parent(**{ADDRESS: str(tmp_path / "nothing")})
+    assert parent == os.getpid()
     assert "alone" not in err

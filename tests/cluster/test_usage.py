@@ -1,5 +1,8 @@
 """What jobs cost, from the database and from benchmark files."""
 
+import os
+import subprocess
+import sys
 from datetime import datetime
 
 import pytest
@@ -16,6 +19,7 @@ from hearsay.cluster.usage import (
     write_usage,
 )
 from hearsay.errors import InputError
+from hearsay.provenance import PACKAGE
 
 COLUMNS = "s h:m:s max_rss mean_load cpu_time jobid rule_name wildcards params threads resources"
 VALUES = [
@@ -101,6 +105,21 @@ def test_a_step_s_own_log_knows_better_than_snakemake(tmp_path):
     for text in ("", "the last words of a step that was killed\n"):
         log.write_text(text)
         assert of_benchmarks(benchmarks, logs) == of_benchmarks(benchmarks, tmp_path)
+
+
+def test_what_a_step_says_it_spent_is_read(tmp_path):
+    (tmp_path / "this.tsv").write_text(EXTENDED)
+    with (tmp_path / "this.log").open("w") as log:
+        subprocess.run(
+            [sys.executable, "-m", "hearsay.step", "this"],
+            env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            check=True,
+        )
+    [row] = of_benchmarks(tmp_path, tmp_path)
+    assert row.peak_memory_mb != of_benchmarks(tmp_path, tmp_path / "none")[0].peak_memory_mb
+    assert 5 < row.peak_memory_mb < 500
 
 
 @pytest.mark.parametrize("text", ["", "a\tb\n1\t2\n", "s\n"])

@@ -27,6 +27,7 @@ import resource
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -81,22 +82,18 @@ class StepServer:
         self._folder = tempfile.TemporaryDirectory(prefix="hearsay-", dir="/tmp" if long else None)
         self.address = str(Path(self._folder.name) / "steps")
         with log.open("w", encoding="utf-8") as stream:
-            self._process = self._started(stream.fileno(), threads)
-
-    def _started(self, log: int, threads: int) -> Any:
-        import subprocess
-
-        return subprocess.Popen(
-            [sys.executable, "-m", "hearsay.step_server", self.address],
-            stdin=subprocess.PIPE,  # it reads the end of its parent there, however that comes
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is for those that ask, which hand it on
-            env=os.environ | dict.fromkeys(THREADS, str(threads)),
-        )
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hearsay.step_server", self.address],
+                stdin=subprocess.PIPE,  # it reads the end of its parent there, however that comes
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,  # Ctrl-C is for those that ask, which hand it on
+                env=os.environ | dict.fromkeys(THREADS, str(threads)),
+            )
 
     def stop(self) -> None:
         """Let it end with its last child; return when it has."""
+        assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
         self._folder.cleanup()
@@ -251,7 +248,10 @@ class _Server:
         else:
             # A run may be over by something else that was ready at the same time.
             for run in [run for run in self.runs if source in (run.client, run.handle)]:
-                self._ended(run) if source == run.handle else self._left_alone(run)
+                if source == run.handle:
+                    self._ended(run)
+                else:
+                    self._abandoned(run)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -323,7 +323,7 @@ class _Server:
                 run.client.sendall(f"ended {os.waitstatus_to_exitcode(status)}\n".encode())
             self._hang_up(run)
 
-    def _left_alone(self, run: _Run) -> None:
+    def _abandoned(self, run: _Run) -> None:
         """Whoever asked was killed; without a server that would have been the step itself."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(run.handle, signal.SIGKILL)

@@ -6,6 +6,7 @@ everything else is here.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,18 @@ from hearsay.brain.language_model import check_context, load_causal, load_encode
 from hearsay.brain.prompted import save_prompted
 from hearsay.brain.stories import Story, read_stories
 from hearsay.brain.windows import cut_all
-from hearsay.training.job import Job, Outputs
+from hearsay.training.job import Job
 from hearsay.training.loop import fit
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files that a training writes, and the folder of its checkpoints."""
+
+    weights: Path
+    history: Path
+    record: Path
+    checkpoints: Path
 
 
 class Stage:

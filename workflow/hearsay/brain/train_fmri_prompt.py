@@ -23,8 +23,7 @@ from hearsay.brain.prompted import (
     make_mapper,
     set_tuning,
 )
-from hearsay.brain.stage import Stage, tell
-from hearsay.training.job import Outputs
+from hearsay.brain.stage import Outputs, Stage, tell
 
 STEP = "hearsay.brain.train_fmri_prompt"
 

@@ -13,8 +13,7 @@ from torch import nn
 
 from hearsay.brain.fitting import in_batches
 from hearsay.brain.prompted import TextPrompted, make_mapper, set_tuning
-from hearsay.brain.stage import Stage, tell
-from hearsay.training.job import Outputs
+from hearsay.brain.stage import Outputs, Stage, tell
 
 STEP = "hearsay.brain.train_text_prompt"
 

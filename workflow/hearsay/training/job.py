@@ -1,7 +1,6 @@
 """What training steps do alike, whatever they train: device, checkpoints, run record, files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,6 @@ import torch
 from hearsay.provenance import Run, code_of
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.loop import start, write_history
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Files that a training writes, and the folder of its checkpoints."""
-
-    weights: Path
-    history: Path
-    record: Path
-    checkpoints: Path
 
 
 class Job:

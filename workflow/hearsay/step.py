@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hearsay.errors import InputError
-from hearsay.memory import keep_freed_memory
+from hearsay.memory import keep_freed_memory, largest_memory
 from hearsay.provenance import PACKAGE
 from hearsay.step_server import handed_over
 from hearsay.storage import told_of
@@ -118,9 +118,8 @@ def _header(module: str, arguments: list[str]) -> None:
 def _spent() -> str:
     """What the kernel counted for this process and those that it waited for."""
     of = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of its largest resident memory
     seconds = sum(use.ru_utime + use.ru_stime for use in of)
-    return f"CPU {seconds:.1f} s, memory {max(use.ru_maxrss for use in of) / unit:.0f} MiB"
+    return f"CPU {seconds:.1f} s, memory {largest_memory() / (1 << 20):.0f} MiB"
 
 
 def _say(text: str) -> None:

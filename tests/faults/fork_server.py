@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hearsay.step_server import import_step, leave
+from hearsay.step_server.child import import_step, leave
 
 # Of the events that Python tells, those that change what lies in a folder.
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree"}

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from hearsay.files import sha256_of
 from hearsay.metrics.scores import read_scores
-from hearsay.step_server import can_serve
+from hearsay.step_server.starter import can_serve
 
 
 def write_config(path, **config):

@@ -21,7 +21,7 @@ from pathlib import Path
 from hearsay.errors import InputError
 from hearsay.memory import keep_freed_memory, largest_memory
 from hearsay.provenance import PACKAGE
-from hearsay.step_server import handed_over
+from hearsay.step_server.client import handed_over
 from hearsay.storage import told_of
 from hearsay.surroundings import surroundings
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-from hearsay.step_server import ADDRESS, StepServer, can_serve
+from hearsay.step_server.protocol import ADDRESS
+from hearsay.step_server.starter import StepServer, can_serve
 
 
 def start_step_server():

@@ -107,7 +107,12 @@ def partial_of(tmp_path, url, md5=MD5, sha256=None):
     return place(tmp_path).with_name(f".dev-clean.tar.gz.{run.id}.partial")
 
 
-@pytest.mark.parametrize(("md5", "sha256"), [(MD5, None), (None, SHA256), (MD5, SHA256)])
+# Names of their own: an archive holds the time, and the processes of a run must agree on names.
+@pytest.mark.parametrize(
+    ("md5", "sha256"),
+    [(MD5, None), (None, SHA256), (MD5, SHA256)],
+    ids=["md5", "sha256", "both"],
+)
 def test_an_archive_is_fetched_verified_and_recorded(tmp_path, address, md5, sha256, capsys):
     out = fetch(tmp_path, f"{address}/whole", md5, sha256)
     assert out.read_bytes() == ARCHIVE
@@ -154,6 +159,7 @@ def test_a_beginning_of_something_else_is_found_and_removed(tmp_path, address):
 @pytest.mark.parametrize(
     ("given", "found"),
     [({"md5": "0" * 32}, f"md5 {MD5}"), ({"md5": None, "sha256": "0" * 64}, f"sha256 {SHA256}")],
+    ids=["md5", "sha256"],
 )
 def test_another_archive_is_refused_with_both_checksums(tmp_path, address, given, found):
     message = refusal(tmp_path, f"{address}/whole", **given)

@@ -36,9 +36,9 @@ def texts():
 
 @pytest.mark.parametrize("size", [400, 900])
 def test_sizes_are_those_asked_for(tmp_path, size):
-    started = time.monotonic()
+    started = time.process_time()
     folder = write(tmp_path / "tales", vocabulary=size)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     corpus, facts = read_corpus(find_passages(folder, PLAIN), PLAIN)
     assert len(corpus.words) == size
     for split, least in (("train", 60_000), ("valid", 6_000), ("test", 6_000)):

@@ -15,8 +15,7 @@ LONGEST_WAIT = 120  # seconds; a server that asks for more patience is told of i
 
 _COMMAND = ["curl", "--fail", "--location", "--globoff", "--show-error", "--silent"]
 _COMMAND += ["--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60"]
-# A server may name another address of the web, never a file of this machine.
-_COMMAND += ["--max-redirs", "10", "--proto-redir", "=http,https"]
+_COMMAND += ["--max-redirs", "10"]
 # curl's own --retry throws away what has come; and it would wait as long as a server says.
 _ANSWER = "%{http_code} %header{retry-after} %header{content-range}"
 
@@ -81,8 +80,22 @@ def _resume(address: str, file: Path, seen: Callable[[int], object]) -> _Answer:
 def _run(address: str, file: Path, seen: Callable[[int], object]) -> _Answer:
     before = file.stat().st_size if file.exists() else 0
     resume = ["--continue-at", "-"] if before else []
+    # A server may name another address of the web, never a file of this machine, nor an address
+    # whose answer anyone on the way can change where the first one was safe from that.
+    safe = address.lower().startswith("https:")
+    others = ["--proto-redir", "=https" if safe else "=http,https"]
     process = subprocess.Popen(
-        [*_COMMAND, *resume, "--write-out", _ANSWER, "--output", str(file), "--url", address],
+        [
+            *_COMMAND,
+            *others,
+            *resume,
+            "--write-out",
+            _ANSWER,
+            "--output",
+            str(file),
+            "--url",
+            address,
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

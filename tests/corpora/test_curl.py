@@ -70,6 +70,6 @@ def test_an_address_may_lead_to_another_as_safe(tmp_path, addresses, first, then
 def test_a_secret_address_leads_to_no_open_one(tmp_path, addresses, written):
     """What is fetched without a checksum would be what anyone on the way makes of it."""
     plain, secret = addresses
-    with pytest.raises(InputError, match="(?i)protocol .?http.? .*disabled"):
+    with pytest.raises(InputError, match=r"(?i)protocol .?http.? .*disabled"):
         fetch(f"{secret.replace('https', written)}/to/{plain}/file", tmp_path / "file")
     assert not (tmp_path / "file").exists()

@@ -249,6 +249,22 @@ def test_a_weak_order_of_enough_models_is_not_blamed_on_their_number(tmp_path, n
     assert "No control could be computed." in test.told.text
 
 
+def test_ties_count_for_what_the_models_could_carry(tmp_path, nothing_published):
+    """Three equal accuracies of five: the best order has p = 1/10, not 1/60."""
+    test = only_test(
+        tmp_path,
+        nothing_published,
+        accuracy=[97.91, 99.44, 99.30, 99.44, 99.44],
+        alpha_hat=[-1.39, -1.87, -2.77, -3.07, -3.12],
+    )
+    row = table2([test], []).rows[0]
+    assert row.cells["smallest_p"] == pytest.approx(1 / 10)
+    assert (
+        "n = 5 models, some of them equal, cannot carry the claim: even a perfect order has "
+        "p = 1/10."
+    ) in test.told.text
+
+
 def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothing_published):
     test = only_test(
         tmp_path,

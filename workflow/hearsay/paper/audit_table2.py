@@ -59,7 +59,8 @@ NOTES = [
     "where lower is better. τ < 0: a smaller metric goes with a better model, as the capacity "
     "paper claims for α̂.",
     "Intervals are percentiles of 2000 bootstrap draws of models, p is the exact two-sided "
-    "permutation probability; smallest p is that of a perfect order of n models. Below "
+    "permutation probability; smallest p is that of a perfect order of n models, equal values "
+    "left equal. Below "
     f"{FEWEST_FOR_VERDICT} models nothing is read into an order, whatever τ is; the interval of a "
     "perfect order has no width, which is no certainty.",
     "Published: none. None of the five papers relates these metrics to these scores.",

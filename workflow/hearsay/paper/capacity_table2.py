@@ -14,7 +14,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from hearsay.metrics.correlation import Correlation, kendall, signed, smallest_probability
+from hearsay.metrics.correlation import Correlation, kendall, signed
 from hearsay.paper.capacity import (
     PUBLISHED,
     accuracies,
@@ -65,9 +65,11 @@ COLUMNS = [
     Column("verdict", "Verdict", shown=False),
     Column("records", "runs behind it", shown=False),
 ]
+NUMBERS = ("tau", "n", "p", "smallest_p", "dropped", "reason")  # of a correlation
 NOTES = [
     "τ is Kendall's tau-b of the metric with the accuracy; p is the two-sided share of all orders "
-    "of the models with a |τ| at least as large. Smallest p: that of a perfect order of n models.",
+    "of the models with a |τ| at least as large. Smallest p: that of a perfect order of n models, "
+    "equal values left equal.",
     "The claim needs τ < 0. A control counts by |τ|.",
 ]
 
@@ -149,13 +151,13 @@ def direction(claim: Correlation) -> Told:
 
 
 def _weight(claim: Correlation) -> str:
-    smallest = smallest_probability(claim.n)
     if math.isnan(claim.p) or claim.p <= SIGNIFICANT:
         return ""
-    if smallest > SIGNIFICANT:
+    if claim.smallest_p > SIGNIFICANT:
+        models = "models" if claim.method == "exact" else "models, some of them equal,"
         return (
-            f"n = {claim.n} models cannot carry the claim: even a perfect order has "
-            f"p = {Fraction(smallest).limit_denominator(10_000)}."
+            f"n = {claim.n} {models} cannot carry the claim: even a perfect order has "
+            f"p = {Fraction(claim.smallest_p).limit_denominator(10_000)}."
         )
     return f"With p > {SIGNIFICANT} these {claim.n} models do not carry the claim."
 
@@ -213,8 +215,7 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
                 "metric": metric,
                 "label": {**CLAIMS, **CONTROLS}[metric],
                 "role": "claim: τ < 0" if metric in CLAIMS else CONTROL_ROLE,
-                **{key: getattr(found, key) for key in ("tau", "n", "p", "dropped", "reason")},
-                "smallest_p": smallest_probability(found.n),
+                **{key: getattr(found, key) for key in NUMBERS},
                 "method": found.method or f"not defined: {found.reason}",
                 "verdict": "" if position else test.told.text,
                 "records": test.records,

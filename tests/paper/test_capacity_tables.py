@@ -115,6 +115,25 @@ def test_table1_files_agree_and_differences_are_measured_minus_published(
         assert "vgg11" in paths[kind].read_text()
 
 
+def test_published_alpha_hat_is_compared_without_1_over_n(study, tmp_path):
+    """In convention "paper" ours is of X = W^T W / N (Eq. 2); theirs never was."""
+    summary = summary_of(
+        tmp_path,
+        ["vgg11", "distiller-resnet20-dense"],
+        alpha=[2.5, 3.3],
+        alpha_hat=[-6.0, -2.0],
+        alpha_hat_normalised=[-6.0, -2.0],
+        alpha_hat_unnormalised=[2.0, 1.25],
+        alpha_hat_rescaled=[3.5, 2.5],
+    ).assign(convention="paper")
+    table = table1(summary, read_published(study.published))
+    cells = {row.cells["model"]: row.cells for row in table.rows[:2]}
+    assert cells["vgg11"]["alpha_hat_in_their_scale"] == 3.5
+    assert cells["distiller-resnet20-dense"]["alpha_hat_in_their_scale"] == 1.25
+    assert cells["distiller-resnet20-dense"]["alpha_hat_difference"] == 1.25 - 1.2619667760
+    assert any("our α̂ is of X = WᵀW/N" in note for note in table.notes)
+
+
 def test_models_not_run_come_last_with_a_reason_and_no_measured_number(study):
     summary = read_summary(study.summary, read_models(study.models))
     table = table1(summary, read_published(study.published))

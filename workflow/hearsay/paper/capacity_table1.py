@@ -50,11 +50,13 @@ COLUMNS = [
     Column("run", "Run", "run"),
 ]
 RESCALING = "WeightWatcher 0.2.7"  # the tool whose α̂ is on another scale
+NORMALISING = "paper"  # the convention whose eigenvalues are of X = W^T W / N
 MEASURED = [
     "alpha",
     "alpha_hat",
     "alpha_hat_sum",
     "alpha_hat_normalised",
+    "alpha_hat_unnormalised",
     "alpha_hat_rescaled",
     "log_spectral_norm",
     "log_frobenius_norm",
@@ -82,11 +84,12 @@ def table1(summary: pd.DataFrame, published: pd.DataFrame) -> Table:
                 "fitted": scores.get("status_ok", 0) + scores.get("status_small_tail", 0),
                 **_published_cells(published, model),
             }
+            unnormalised = cells.pop("alpha_hat_unnormalised", None)
             rescaled = cells.pop("alpha_hat_rescaled", None)
             if not is_missing(cells["alpha_hat_published"]):
                 # The difference of α̂ means something in one scale only: that of their tool.
                 theirs = RESCALING in cells["published_source"]
-                cells["alpha_hat_in_their_scale"] = rescaled if theirs else cells["alpha_hat"]
+                cells["alpha_hat_in_their_scale"] = rescaled if theirs else unnormalised
             for metric, ours in (("alpha", "alpha"), ("alpha_hat", "alpha_hat_in_their_scale")):
                 published_value = cells[f"{metric}_published"]
                 if not (is_missing(cells.get(ours)) or is_missing(published_value)):
@@ -144,6 +147,11 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         f"Convention: {', '.join(dict.fromkeys(summary['convention']))}. Small tail: fewer than "
         "20 eigenvalues in the fitted tail; such fits are counted among the fitted.",
     ]
+    if NORMALISING in set(summary["convention"]):
+        notes.append(
+            f"In the convention {NORMALISING}, our α̂ is of X = WᵀW/N (Eq. 2), and so are the "
+            "controls; in their scale it is of WᵀW."
+        )
     failures = []
     for model, scores in summary.iterrows():
         counts = {

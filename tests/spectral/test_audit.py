@@ -77,12 +77,25 @@ def test_a_deficient_slice_spoils_its_pooled_spectrum_only(heavy):
     assert pooled.loc[1, "status"] in SUCCESSES
 
 
-def test_too_little_memory_names_the_weight(heavy, monkeypatch):
-    def exhausted(*args, **kwargs):
-        raise MemoryError
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "too little memory for 60 x 60 values"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "too little memory for 60 x 60 values"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+            "too little memory for 60 x 60 values",
+        ),
+        (np.linalg.LinAlgError("no convergence"), r"no eigenvalues of 60 x 60 \(no convergence\)"),
+        (torch.linalg.LinAlgError("no convergence"), r"no eigenvalues of 60 x 60 \(no conv"),
+    ],
+)
+def test_what_stops_the_linear_algebra_names_the_weight(heavy, monkeypatch, error, message):
+    def fail(*args, **kwargs):
+        raise error
 
-    monkeypatch.setattr("hearsay.spectral.report.eigenvalues", exhausted)
-    with pytest.raises(InputError, match=r"w\.weight: too little memory for 60 x 60 values"):
+    monkeypatch.setattr("hearsay.spectral.report.eigenvalues", fail)
+    with pytest.raises(InputError, match=rf"w\.weight: {message}"):
         audit({"w.weight": heavy(60, 60)})
 
 

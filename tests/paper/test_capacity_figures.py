@@ -279,6 +279,26 @@ def test_esd_of_a_chosen_slice_draws_the_density_it_should(study):
     assert line[0] * x[0] / (row["alpha"] - 1) == pytest.approx(row["n_tail"] / spectrum.size)
 
 
+def test_the_esd_is_that_of_most_eigenvalues_where_slices_are_pooled(study, outputs, tmp_path):
+    """A pooled convolution of 3 x 3 positions has nine times as many as its slices' M."""
+    frame = pd.read_csv(study.folder / "tiny-4.csv", dtype=str, keep_default_na=False)
+    frame = frame[frame["alpha"] != ""].iloc[[0, -1]].reset_index(drop=True)
+    small, large = frame["M"].astype(int)
+    assert small < large < 9 * small
+    frame.to_csv(tmp_path / "m.csv", index=False)
+    largest = frame["lambda_max"].astype(float)
+    sizes = (9 * small, large)
+    spectra = {str(k): np.geomspace(0.001, largest[k], size) for k, size in enumerate(sizes)}
+    np.savez(tmp_path / "m.npz", **spectra)
+    paths = outputs(tmp_path, "esd", *KINDS)
+    capacity_esd.main(audit=tmp_path / "m.csv", eigenvalues=tmp_path / "m.npz", **paths)
+    drawn = json.loads(paths["run"].read_text())["matrix"]
+    assert drawn == f"{frame['name'][0]} [{frame['slice'][0]}]"
+    np.savez(tmp_path / "m.npz", other=np.array([1.0]))
+    with pytest.raises(InputError, match=r"m\.npz: not the eigenvalues of an audit"):
+        capacity_esd.main(audit=tmp_path / "m.csv", eigenvalues=tmp_path / "m.npz", **paths)
+
+
 @given(st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=80), st.floats(0.05, 0.95))
 def test_every_bins_density_times_its_width_counts_the_eigenvalues(values, place):
     spectrum = np.sort(values)

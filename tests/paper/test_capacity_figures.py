@@ -105,6 +105,14 @@ def test_colours_are_those_that_the_page_can_exchange(drawn, stem):
     assert colours <= set(COLOURS)
 
 
+def test_models_in_no_series_have_no_panel(study, common, outputs, tmp_path):
+    models = [{**entry, "series": ""} for entry in json.loads(study.models)]
+    paths = outputs(tmp_path, "f", *KINDS)
+    capacity_figure2.main(**common | {"models": json.dumps(models)}, **paths)
+    record = json.loads(paths["run"].read_text())
+    assert (record["correlations"], record["not_drawn"]) == ([], [])
+
+
 @pytest.mark.parametrize("stem", ["capacity_figure1", "capacity_figure2", "capacity_figure4"])
 def test_same_input_same_bytes(study, drawn, outputs, tmp_path, stem):
     again = outputs(tmp_path, stem, *KINDS)

@@ -12,7 +12,12 @@ from hearsay.metrics.scores import read_scores, write_scores
 from hearsay.paper import capacity_table1, capacity_table2
 from hearsay.paper.capacity import accuracies, read_models, read_published, read_summary
 from hearsay.paper.capacity_table1 import NOT_RUN, findings, table1
-from hearsay.paper.capacity_table2 import measured_tests, published_tests, table2
+from hearsay.paper.capacity_table2 import (
+    measured_tests,
+    published_tests,
+    table2,
+    untested_series,
+)
 
 KINDS = ("csv", "markdown", "tex", "json", "run")
 
@@ -297,6 +302,16 @@ def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothin
     assert (test.correlations["depth"].n, test.correlations["depth"].dropped) == (2, 1)
     row = table2([test], []).rows[0]
     assert row.cells["method"] == "not defined: fewer than two complete pairs"
+
+
+def test_models_in_no_series_are_compared_with_none(tmp_path, nothing_published):
+    names = ["a", "b", "c"]
+    values = {"accuracy": [1, 2, 3], "alpha_hat": [3, 2, 1]}
+    summary = summary_of(tmp_path, names, **values).assign(series="")
+    assert measured_tests(summary, nothing_published) == []
+    assert untested_series(summary, nothing_published, []) == [
+        "In no series, and so compared with none: a, b, c."
+    ]
 
 
 def test_table2_files(study, common, outputs, tmp_path):

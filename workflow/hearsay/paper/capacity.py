@@ -102,6 +102,11 @@ def read_summary(path: Path | str, models: list[AuditedModel]) -> pd.DataFrame:
     return wide
 
 
+def series_of(summary: pd.DataFrame) -> list[str]:
+    """The series of this configuration, in order; a model in none is compared with no other."""
+    return [series for series in dict.fromkeys(summary["series"]) if series]
+
+
 def metric_of(summary: pd.DataFrame, metric: str) -> pd.Series:
     """One metric of every model; NaN where a model has none."""
     return summary[metric] if metric in summary else pd.Series(math.nan, index=summary.index)

@@ -88,7 +88,7 @@ def draw_error(axes: Axes, summary: pd.DataFrame, accuracy: pd.Series) -> None:
                 metric_of(summary, "alpha")[members],
                 100 - accuracy[members],
                 linestyle="none",
-                label=literal(series),
+                label=literal(series or "in no series"),
                 **look(k),
             )
     axes.set_xlabel("mean α of the model")

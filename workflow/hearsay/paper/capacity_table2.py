@@ -22,6 +22,7 @@ from hearsay.paper.capacity import (
     read_models,
     read_published,
     read_summary,
+    series_of,
 )
 from hearsay.paper.claims import Told, listed, together
 from hearsay.paper.command import run_command
@@ -197,7 +198,7 @@ def published_tests(published: pd.DataFrame) -> list[SeriesTest]:
 
 def _series_with_accuracy(series: pd.Series, accuracy: pd.Series) -> list[tuple[str, pd.Index]]:
     groups = []
-    for name in dict.fromkeys(series):
+    for name in filter(None, dict.fromkeys(series)):
         members = series.index[(series == name) & accuracy.notna()]
         if len(members) >= FEWEST_MODELS:
             groups.append((name, members))
@@ -227,18 +228,24 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
 def untested_series(
     summary: pd.DataFrame, published: pd.DataFrame, tests: list[SeriesTest]
 ) -> list[str]:
-    """A sentence on the series of this configuration that have too few accuracies."""
+    """Sentences on the series that have too few accuracies, and on models that are in none."""
     accuracy = accuracies(summary, published)["accuracy"]
     tested = {test.series for test in tests if test.values == "measured"}
     few = [
         f"{series} ({accuracy[summary['series'] == series].notna().sum()} of "
         f"{(summary['series'] == series).sum()})"
-        for series in dict.fromkeys(summary["series"])
+        for series in series_of(summary)
         if series not in tested
     ]
-    if not few:
-        return []
-    return [f"Fewer than {FEWEST_MODELS} models with a known accuracy: {', '.join(few)}."]
+    alone = list(summary.index[summary["series"] == ""])
+    sentences = []
+    if few:
+        sentences.append(
+            f"Fewer than {FEWEST_MODELS} models with a known accuracy: {', '.join(few)}."
+        )
+    if alone:
+        sentences.append(f"In no series, and so compared with none: {', '.join(alone)}.")
+    return sentences
 
 
 def main(

@@ -199,6 +199,7 @@ def test_a_broken_weight_stops_that_model_and_keeps_the_rest(origin, snakemake, 
         ({"modles": {}}, "did you mean 'models'?"),
         ({"spectral": {"models": [], "pair": None, "esd": None}}, "there is no model to audit"),
         ({"spectral": {"models": ["resnet19"]}}, "did you mean 'resnet18'?"),
+        ({"spectral": {"device": "auto"}}, 'spectral.device = "auto": does not look like'),
         (
             {"models": {"x": {"hub": "a/b", "path": "c"}}},
             "name exactly one of hub, url, path, digits",

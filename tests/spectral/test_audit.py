@@ -1,5 +1,6 @@
 """Statuses of bad weights, the numbers of good ones, and what an audit leaves alone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hearsay.errors import InputError
+from hearsay.spectral import audit_model
 from hearsay.spectral.columns import SUCCESSES
 from hearsay.spectral.report import audit
 from hearsay.spectral.summary import summarise
@@ -64,6 +66,31 @@ def test_bad_matrices_get_a_status_and_no_number(heavy):
     alone = summarise(audit({"good.weight": state["good.weight"]}))
     means = [m for m in alone.index if not m.startswith(("status_", "matrices"))]
     pd.testing.assert_series_equal(summarise(frame)[means], alone[means])
+
+
+def test_the_report_on_broken_weights_goes_with_them(heavy, tmp_path):
+    """What lies beside the outputs is of the weights that were audited last."""
+    options = {
+        "model": "net",
+        "weights": tmp_path / "net.safetensors",
+        "settings": json.dumps(
+            {"convention": "paper", "min_size": None, "device": "cpu", "placeholders": []}
+        ),
+        "out": tmp_path / "net.csv",
+        "eigenvalues": tmp_path / "net.eigenvalues.npz",
+        "record": tmp_path / "net.run.json",
+    }
+    tensors = {"a.weight": heavy(40, 40), "b.weight": heavy(40, 40)}
+    tensors["a.weight"][1, 2] = torch.nan
+    save_file(tensors, options["weights"])
+    with pytest.raises(InputError, match=r"net: 1 of 2 weights hold NaN or Inf: a\.weight"):
+        audit_model.main(**options)
+    assert (tmp_path / "net.rejected.csv").exists()
+    tensors["a.weight"][1, 2] = 0.5
+    save_file(tensors, options["weights"])
+    audit_model.main(**options)
+    assert (tmp_path / "net.csv").exists()
+    assert not (tmp_path / "net.rejected.csv").exists()
 
 
 def test_a_deficient_slice_spoils_its_pooled_spectrum_only(heavy):

@@ -265,6 +265,18 @@ def test_enough_models_get_a_reading(study):
     assert "as well or better (|τ| = 1.00)" in told
 
 
+def test_how_a_probability_was_found_is_told(study):
+    """With ties and more than 9 models orders are drawn: that p is not exact."""
+    plan, pairs = pairs_of(study)
+    models = many(pairs, 12, 1)
+    models[0].scores["perplexity"] = models[1].scores["perplexity"]
+    found = audit_table2.associations(plan.measures[0], models)
+    cells = audit_table2.row_of(plan, plan.measures[0], found).cells
+    assert cells["method_alpha_hat"] == "Monte-Carlo with ties, 99999 orders, seed 0"
+    (note,) = [note for note in audit_table2.NOTES if "permutation" in note]
+    assert "exact, or for more than 9 models with equal values of 99999 drawn orders" in note
+
+
 def test_seeds_of_one_run_are_no_further_models(study):
     """6 runs of 5 seeds are 6 models: their 30 files do not order each other by chance alike."""
     plan, pairs = pairs_of(study)

@@ -9,7 +9,7 @@ import math
 from statistics import fmean
 from typing import Any
 
-from hearsay.metrics.correlation import signed
+from hearsay.metrics.correlation import LARGEST_ENUMERATION, MONTE_CARLO_DRAWS, signed
 from hearsay.metrics.rank_interval import (
     FEWEST_FOR_VERDICT,
     RankAssociation,
@@ -45,6 +45,7 @@ def _columns() -> list[Column]:
             Column(f"low_{name}", f"{label}, low", "number", shown=False),
             Column(f"high_{name}", f"{label}, high", "number", shown=False),
             Column(f"n_{name}", f"{label}, n", "count", shown=False),
+            Column(f"method_{name}", f"{label}, how p was found", shown=False),
             Column(f"why_{name}", f"{label}, why no τ", shown=False),
         ]
     return [
@@ -59,11 +60,11 @@ NOTES = [
     "τ is Kendall's tau-b of the metric with how good the model is: the score, its sign turned "
     "where lower is better. τ < 0: a smaller metric goes with a better model, as the capacity "
     "paper claims for α̂. Seeds of one run count as one model, by their means.",
-    "Intervals are percentiles of 2000 bootstrap draws of models, p is the exact two-sided "
-    "permutation probability; smallest p is that of a perfect order of n models, equal values "
-    "left equal. Below "
-    f"{FEWEST_FOR_VERDICT} models nothing is read into an order, whatever τ is; the interval of a "
-    "perfect order has no width, which is no certainty.",
+    "Intervals are percentiles of 2000 bootstrap draws of models. p is the two-sided permutation "
+    f"probability: exact, or for more than {LARGEST_ENUMERATION} models with equal values of "
+    f"{MONTE_CARLO_DRAWS} drawn orders. Smallest p is that of a perfect order of n models, equal "
+    f"values left equal. Below {FEWEST_FOR_VERDICT} models nothing is read into an order, whatever "
+    "τ is; the interval of a perfect order has no width, which is no certainty.",
     "Published: none. None of the five papers relates these metrics to these scores.",
 ]
 
@@ -114,6 +115,7 @@ def row_of(task: Task, measure: Measure, found: dict[str, RankAssociation]) -> R
             f"low_{name}": each.low,
             f"high_{name}": each.high,
             f"n_{name}": each.found.n,
+            f"method_{name}": each.found.method,
             f"why_{name}": each.found.reason,
         }
     return Row(cells, task.name)

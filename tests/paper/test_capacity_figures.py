@@ -235,6 +235,17 @@ def test_short_names_lose_what_all_share():
     assert short_names(["features.4.weight", "features.7.weight"]) == ["features.4", "features.7"]
 
 
+def test_layers_too_many_to_name_are_not_said_to_be_in_network_order(study):
+    """An audit of a safetensors file has its weights by name: fc before layer1."""
+    audits = {stem: read_audit(study.folder / f"{stem}.csv") for stem in ("tiny-3", "tiny-4")}
+    layers = {f"absent{k}": f"absent{k}" for k in range(50)}
+    layers |= {name: name for audit in audits.values() for name in audit["name"]}
+    with figure_style():
+        _, (axes,) = panels(1, 1)
+        capacity_figure4.draw_layers(axes, audits, layers, "alpha", "α", "Exponents")
+    assert axes.get_xlabel() == "layer, in the order of the audits"
+
+
 def test_labels_keep_clear_of_each_other_where_there_is_room():
     with figure_style():
         figure, (axes,) = panels(1, 1)

@@ -7,8 +7,10 @@ import torch
 from audits import audit_small
 from torch import nn
 
+from hearsay.errors import InputError
 from hearsay.spectral.columns import STATUSES
 from hearsay.spectral.report import audit
+from hearsay.spectral.summarise_audits import all_rows
 from hearsay.spectral.summary import summarise, summary_table
 
 # --- summary -------------------------------------------------------------------------------------
@@ -110,6 +112,15 @@ def test_summary_without_a_success_has_no_means():
     assert summary["status_zero"] == 1
     assert summary["depth"] == 0
     assert summary[["alpha", "alpha_hat", "alpha_hat_sum", "log_spectral_norm"]].isna().all()
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.03, 0.9])
+def test_a_damaged_audit_is_named(tmp_path, heavy, kept):
+    path = tmp_path / "net.csv"
+    audit({f"l{k}.weight": heavy(60, 60) for k in range(3)}).to_csv(path, index=False)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"net\.csv: not a whole audit .*; delete it"):
+        list(all_rows({"net": path}, {}, "paper", "0" * 12))
 
 
 def test_summary_of_a_foreign_frame_is_refused(heavy):

@@ -10,7 +10,13 @@ import pytest
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores, write_scores
 from hearsay.paper import capacity_table1, capacity_table2
-from hearsay.paper.capacity import accuracies, read_models, read_published, read_summary
+from hearsay.paper.capacity import (
+    accuracies,
+    conventions_of,
+    read_models,
+    read_published,
+    read_summary,
+)
 from hearsay.paper.capacity_table1 import NOT_RUN, findings, table1
 from hearsay.paper.capacity_table2 import (
     measured_tests,
@@ -304,6 +310,14 @@ def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothin
     assert row.cells["method"] == "not defined: fewer than two complete pairs"
 
 
+def test_the_scale_of_the_convention_is_told(tmp_path, nothing_published):
+    summary = summary_of(tmp_path, ["a"], alpha_hat=[1.0])
+    assert conventions_of(summary) == ["Convention: weightwatcher-2019."]
+    (named, told) = conventions_of(summary.assign(convention="paper"))
+    assert named == "Convention: paper."
+    assert "our α̂ is of X = WᵀW/N (Eq. 2), and so are the controls" in told
+
+
 def test_models_in_no_series_are_compared_with_none(tmp_path, nothing_published):
     names = ["a", "b", "c"]
     values = {"accuracy": [1, 2, 3], "alpha_hat": [3, 2, 1]}
@@ -332,6 +346,7 @@ def test_table2_files(study, common, outputs, tmp_path):
     assert subjects[0] == "tiny & <i>small_, measured"
     assert subjects[-1] == "Not tested"
     assert "VGG (1 of 1)" in record["findings"][-1]["text"]
+    assert "Convention: weightwatcher-2019." in paths["markdown"].read_text()
     assert r"tiny \& \textless{}i\textgreater{}small\_" in paths["tex"].read_text()
 
 

@@ -14,6 +14,7 @@ import typer
 from hearsay.paper.capacity import (
     PUBLISHED,
     accuracies,
+    conventions_of,
     read_models,
     read_published,
     read_summary,
@@ -50,7 +51,6 @@ COLUMNS = [
     Column("run", "Run", "run"),
 ]
 RESCALING = "WeightWatcher 0.2.7"  # the tool whose α̂ is on another scale
-NORMALISING = "paper"  # the convention whose eigenvalues are of X = W^T W / N
 MEASURED = [
     "alpha",
     "alpha_hat",
@@ -144,14 +144,9 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         "stands ours in the scale of the tool that made it; the difference is between these two.",
         "Controls are means over the same matrices of log λmax and log ‖W‖² (base 10), and the "
         "number of weights with a fit.",
-        f"Convention: {', '.join(dict.fromkeys(summary['convention']))}. Small tail: fewer than "
-        "20 eigenvalues in the fitted tail; such fits are counted among the fitted.",
+        f"{' '.join(conventions_of(summary))} Small tail: fewer than 20 eigenvalues in the fitted "
+        "tail; such fits are counted among the fitted.",
     ]
-    if NORMALISING in set(summary["convention"]):
-        notes.append(
-            f"In the convention {NORMALISING}, our α̂ is of X = WᵀW/N (Eq. 2), and so are the "
-            "controls; in their scale it is of WᵀW."
-        )
     failures = []
     for model, scores in summary.iterrows():
         counts = {

@@ -18,6 +18,7 @@ from hearsay.metrics.correlation import Correlation, kendall, signed
 from hearsay.paper.capacity import (
     PUBLISHED,
     accuracies,
+    conventions_of,
     metric_of,
     read_models,
     read_published,
@@ -205,8 +206,11 @@ def _series_with_accuracy(series: pd.Series, accuracy: pd.Series) -> list[tuple[
     return groups
 
 
-def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
-    """One row per series and metric; the verdict stands in the first row of its series."""
+def table2(tests: list[SeriesTest], more: list[str]) -> Table:
+    """One row per series and metric; the verdict stands in the first row of its series.
+
+    `more` are notes of this configuration.
+    """
     rows = []
     for test in tests:
         for position, (metric, found) in enumerate(test.correlations.items()):
@@ -222,7 +226,7 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
                 "records": test.records,
             }
             rows.append(Row(cells, test.subject))
-    return Table(COLUMNS, rows, NOTES + untested)
+    return Table(COLUMNS, rows, NOTES + more)
 
 
 def untested_series(
@@ -269,7 +273,7 @@ def main(
     )
     tests = measured_tests(scores, theirs) + published_tests(theirs)
     untested = untested_series(scores, theirs, tests)
-    table = table2(tests, untested)
+    table = table2(tests, conventions_of(scores) + untested)
     write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
     record.write(
         run,

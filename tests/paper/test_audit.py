@@ -231,7 +231,9 @@ def test_a_model_without_the_first_score_shows_the_next_that_it_has(study, tmp_p
 
 def test_table_2_says_n_and_no_verdict(study, tmp_path):
     paths = made(study, tmp_path, audit_table2, *KINDS)
-    (row,) = read_table(paths["json"]).rows
+    table = read_table(paths["json"])
+    assert table.notes[-1] == "Convention: weightwatcher-2019."
+    (row,) = table.rows
     assert row.cells["n"] == 2
     assert row.cells["smallest_p"] == 1
     assert row.cells["reading"] == "too few models"

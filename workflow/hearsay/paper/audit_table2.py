@@ -16,7 +16,7 @@ from hearsay.metrics.rank_interval import (
     rank_association,
 )
 from hearsay.paper.audit import CONTROLS, METRICS, SYSTEMS, Measure, Pair, Task
-from hearsay.paper.audit_command import Findings, Joined, table_command
+from hearsay.paper.audit_command import Findings, Joined, convention_note, table_command
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table
 
@@ -134,7 +134,7 @@ def build(found: Joined) -> tuple[Table, Findings]:
         {"subject": f"α̂ and the scores of {SYSTEMS[system]}'s models", "text": sentence(those)}
         for system, those in told.items()
     ]
-    return Table(COLUMNS, rows, NOTES), findings
+    return Table(COLUMNS, rows, NOTES + convention_note(found)), findings
 
 
 def sentence(those: list[tuple[Task, Measure, dict[str, RankAssociation]]]) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from hearsay.metrics.correlation import MONTE_CARLO_DRAWS, kendall, smallest_probability
+from hearsay.metrics.correlation import MONTE_CARLO_DRAWS, kendall
 
 
 def by_enumeration(x, y):
@@ -62,12 +62,30 @@ def test_four_models_in_perfect_order_have_p_one_twelfth():
     found = kendall([1.1268, 0.5354, 0.1173, -0.1425], [91.73, 92.63, 93.10, 93.39])
     assert (found.tau, found.n, found.method) == (-1.0, 4, "exact")
     assert found.p == pytest.approx(1 / 12)
-    assert smallest_probability(4) == pytest.approx(1 / 12)
+    assert found.smallest_p == pytest.approx(1 / 12)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 8])
 def test_smallest_probability_is_that_of_a_perfect_order(n):
-    assert kendall(range(n), range(n)).p == pytest.approx(smallest_probability(n))
+    found = kendall(range(n), range(n))
+    assert found.p == pytest.approx(found.smallest_p)
+    assert found.smallest_p == pytest.approx(2 / math.factorial(n))
+
+
+@settings(max_examples=40, deadline=None)
+@given(few_values)
+def test_ties_leave_no_order_with_a_smaller_probability(values):
+    x, y = values
+    orders = set(itertools.permutations(y))
+    assert kendall(x, y).smallest_p == pytest.approx(
+        min(1.0 if math.isnan(p := kendall(x, order).p) else p for order in orders), abs=1e-12
+    )
+
+
+def test_three_equal_accuracies_of_five_cannot_reach_the_usual_level():
+    found = kendall([5, 4, 3, 2, 1], [97.9, 99.3, 99.4, 99.4, 99.4])
+    assert found.p == pytest.approx(1 / 10)
+    assert found.smallest_p == pytest.approx(1 / 10)  # 2 / 5! if none were equal
 
 
 def test_nan_pairs_are_dropped_and_counted():

@@ -142,6 +142,7 @@ def summary_rows(model, fitted, matrices, run, accuracy):
         },
         "alpha_hat_sum": pd.to_numeric(fitted["alpha_hat"]).sum(),
         "alpha_hat_normalised": -3.25,
+        "alpha_hat_unnormalised": 4.25,
         "alpha_hat_rescaled": 4.5,
         "alpha_hat_normalised_sum": -100.0 * len(fitted),
     }

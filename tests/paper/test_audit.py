@@ -145,7 +145,7 @@ def test_the_direction_of_the_score_turns_tau(study, better, tau):
     plan, pairs = pairs_of(study, measures=[PERPLEXITY | {"better": better}])
     found = audit_table2.associations(plan.measures[0], list(pairs.values()))
     assert found["log_frobenius_norm"].found.tau == pytest.approx(tau)
-    assert found["log_frobenius_norm"].found.n == 3
+    assert found["log_frobenius_norm"].found.n == 2  # runs: small, of two seeds, and large
     assert found["log_frobenius_norm"].found.dropped == 2
     assert found["alpha_hat"].reading == "too few models"
 
@@ -231,37 +231,64 @@ def test_a_model_without_the_first_score_shows_the_next_that_it_has(study, tmp_p
 
 def test_table_2_says_n_and_no_verdict(study, tmp_path):
     paths = made(study, tmp_path, audit_table2, *KINDS)
-    (row,) = read_table(paths["json"]).rows
-    assert row.cells["n"] == 3
-    assert row.cells["smallest_p"] == pytest.approx(1 / 3)
+    table = read_table(paths["json"])
+    assert table.notes[-1] == "Convention: weightwatcher-2019."
+    (row,) = table.rows
+    assert row.cells["n"] == 2
+    assert row.cells["smallest_p"] == 1
     assert row.cells["reading"] == "too few models"
     assert row.cells["interval_alpha_hat"] is None
     (finding,) = json.loads(paths["run"].read_text(encoding="utf-8"))["findings"]
     assert finding["text"].startswith("Too few models to say anything")
 
 
-def test_enough_models_get_a_reading(study):
-    found = {}
-    plan, pairs = pairs_of(study)
+def many(pairs, runs, seeds):
+    """Models of `runs` runs of `seeds` seeds; every metric, and the perplexity, grows by run."""
     some = pairs["lm/tales/large/0"]
-    many = [
-        type(some)(
-            f"m{k}",
-            "large",
-            k,
-            type(some.audited)(
-                {name: float(k) for name in audit_table2.METRICS}, "", 1, 1, 0, "", ""
-            ),
-            {"perplexity": 10.0 + k},
-        )
-        for k in range(12)
-    ]
-    found = audit_table2.associations(plan.measures[0], many)
+    found = []
+    for run in range(runs):
+        for seed in range(seeds):
+            metrics = dict.fromkeys(audit_table2.METRICS, run + seed / 100)
+            audited = dataclasses.replace(some.audited, metrics=metrics)
+            scores = {"perplexity": 10.0 + run - seed / 100}
+            found.append(
+                dataclasses.replace(some, run=f"r{run}", seed=seed, audited=audited, scores=scores)
+            )
+    return found
+
+
+def test_enough_models_get_a_reading(study):
+    plan, pairs = pairs_of(study)
+    found = audit_table2.associations(plan.measures[0], many(pairs, 12, 1))
     assert found["alpha_hat"].found.tau == -1
     assert found["alpha_hat"].reading == "smaller is better"
     told = audit_table2.sentence([(plan, plan.measures[0], found)])
     assert "smaller α̂ goes with the better model" in told
     assert "as well or better (|τ| = 1.00)" in told
+
+
+def test_how_a_probability_was_found_is_told(study):
+    """With ties and more than 9 models orders are drawn: that p is not exact."""
+    plan, pairs = pairs_of(study)
+    models = many(pairs, 12, 1)
+    models[0].scores["perplexity"] = models[1].scores["perplexity"]
+    found = audit_table2.associations(plan.measures[0], models)
+    cells = audit_table2.row_of(plan, plan.measures[0], found).cells
+    assert cells["method_alpha_hat"] == "Monte-Carlo with ties, 99999 orders, seed 0"
+    (note,) = [note for note in audit_table2.NOTES if "permutation" in note]
+    assert "exact, or for more than 9 models with equal values of 99999 drawn orders" in note
+
+
+def test_seeds_of_one_run_are_no_further_models(study):
+    """6 runs of 5 seeds are 6 models: their 30 files do not order each other by chance alike."""
+    plan, pairs = pairs_of(study)
+    found = audit_table2.associations(plan.measures[0], many(pairs, 6, 5))["alpha_hat"]
+    assert (found.found.n, found.found.tau, found.reading) == (6, -1, "too few models")
+    lost = many(pairs, 3, 2)
+    lost[0].scores["perplexity"] = math.nan  # the run's other seed has a score
+    lost[2].scores["perplexity"] = lost[3].scores["perplexity"] = math.nan
+    found = audit_table2.associations(plan.measures[0], lost)["alpha_hat"]
+    assert (found.found.n, found.found.dropped) == (2, 1)
 
 
 def test_figure_1_is_drawn_twice_the_same(study, tmp_path):

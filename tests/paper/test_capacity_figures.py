@@ -105,6 +105,14 @@ def test_colours_are_those_that_the_page_can_exchange(drawn, stem):
     assert colours <= set(COLOURS)
 
 
+def test_models_in_no_series_have_no_panel(study, common, outputs, tmp_path):
+    models = [{**entry, "series": ""} for entry in json.loads(study.models)]
+    paths = outputs(tmp_path, "f", *KINDS)
+    capacity_figure2.main(**common | {"models": json.dumps(models)}, **paths)
+    record = json.loads(paths["run"].read_text())
+    assert (record["correlations"], record["not_drawn"]) == ([], [])
+
+
 @pytest.mark.parametrize("stem", ["capacity_figure1", "capacity_figure2", "capacity_figure4"])
 def test_same_input_same_bytes(study, drawn, outputs, tmp_path, stem):
     again = outputs(tmp_path, stem, *KINDS)
@@ -227,6 +235,17 @@ def test_short_names_lose_what_all_share():
     assert short_names(["features.4.weight", "features.7.weight"]) == ["features.4", "features.7"]
 
 
+def test_layers_too_many_to_name_are_not_said_to_be_in_network_order(study):
+    """An audit of a safetensors file has its weights by name: fc before layer1."""
+    audits = {stem: read_audit(study.folder / f"{stem}.csv") for stem in ("tiny-3", "tiny-4")}
+    layers = {f"absent{k}": f"absent{k}" for k in range(50)}
+    layers |= {name: name for audit in audits.values() for name in audit["name"]}
+    with figure_style():
+        _, (axes,) = panels(1, 1)
+        capacity_figure4.draw_layers(axes, audits, layers, "alpha", "α", "Exponents")
+    assert axes.get_xlabel() == "layer, in the order of the audits"
+
+
 def test_labels_keep_clear_of_each_other_where_there_is_room():
     with figure_style():
         figure, (axes,) = panels(1, 1)
@@ -277,6 +296,26 @@ def test_esd_of_a_chosen_slice_draws_the_density_it_should(study):
     assert slope == pytest.approx(-row["alpha"])
     # The whole line, from xmin to infinity, holds the tail's share of the eigenvalues.
     assert line[0] * x[0] / (row["alpha"] - 1) == pytest.approx(row["n_tail"] / spectrum.size)
+
+
+def test_the_esd_is_that_of_most_eigenvalues_where_slices_are_pooled(study, outputs, tmp_path):
+    """A pooled convolution of 3 x 3 positions has nine times as many as its slices' M."""
+    frame = pd.read_csv(study.folder / "tiny-4.csv", dtype=str, keep_default_na=False)
+    frame = frame[frame["alpha"] != ""].iloc[[0, -1]].reset_index(drop=True)
+    small, large = frame["M"].astype(int)
+    assert small < large < 9 * small
+    frame.to_csv(tmp_path / "m.csv", index=False)
+    largest = frame["lambda_max"].astype(float)
+    sizes = (9 * small, large)
+    spectra = {str(k): np.geomspace(0.001, largest[k], size) for k, size in enumerate(sizes)}
+    np.savez(tmp_path / "m.npz", **spectra)
+    paths = outputs(tmp_path, "esd", *KINDS)
+    capacity_esd.main(audit=tmp_path / "m.csv", eigenvalues=tmp_path / "m.npz", **paths)
+    drawn = json.loads(paths["run"].read_text())["matrix"]
+    assert drawn == f"{frame['name'][0]} [{frame['slice'][0]}]"
+    np.savez(tmp_path / "m.npz", other=np.array([1.0]))
+    with pytest.raises(InputError, match=r"m\.npz: not the eigenvalues of an audit"):
+        capacity_esd.main(audit=tmp_path / "m.csv", eigenvalues=tmp_path / "m.npz", **paths)
 
 
 @given(st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=80), st.floats(0.05, 0.95))

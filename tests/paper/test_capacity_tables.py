@@ -10,9 +10,20 @@ import pytest
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores, write_scores
 from hearsay.paper import capacity_table1, capacity_table2
-from hearsay.paper.capacity import accuracies, read_models, read_published, read_summary
+from hearsay.paper.capacity import (
+    accuracies,
+    conventions_of,
+    read_models,
+    read_published,
+    read_summary,
+)
 from hearsay.paper.capacity_table1 import NOT_RUN, findings, table1
-from hearsay.paper.capacity_table2 import measured_tests, published_tests, table2
+from hearsay.paper.capacity_table2 import (
+    measured_tests,
+    published_tests,
+    table2,
+    untested_series,
+)
 
 KINDS = ("csv", "markdown", "tex", "json", "run")
 
@@ -113,6 +124,25 @@ def test_table1_files_agree_and_differences_are_measured_minus_published(
     assert [entry["sha256"] for entry in record["inputs"]]
     for kind in ("markdown", "tex"):
         assert "vgg11" in paths[kind].read_text()
+
+
+def test_published_alpha_hat_is_compared_without_1_over_n(study, tmp_path):
+    """In convention "paper" ours is of X = W^T W / N (Eq. 2); theirs never was."""
+    summary = summary_of(
+        tmp_path,
+        ["vgg11", "distiller-resnet20-dense"],
+        alpha=[2.5, 3.3],
+        alpha_hat=[-6.0, -2.0],
+        alpha_hat_normalised=[-6.0, -2.0],
+        alpha_hat_unnormalised=[2.0, 1.25],
+        alpha_hat_rescaled=[3.5, 2.5],
+    ).assign(convention="paper")
+    table = table1(summary, read_published(study.published))
+    cells = {row.cells["model"]: row.cells for row in table.rows[:2]}
+    assert cells["vgg11"]["alpha_hat_in_their_scale"] == 3.5
+    assert cells["distiller-resnet20-dense"]["alpha_hat_in_their_scale"] == 1.25
+    assert cells["distiller-resnet20-dense"]["alpha_hat_difference"] == 1.25 - 1.2619667760
+    assert any("our α̂ is of X = WᵀW/N" in note for note in table.notes)
 
 
 def test_models_not_run_come_last_with_a_reason_and_no_measured_number(study):
@@ -249,6 +279,22 @@ def test_a_weak_order_of_enough_models_is_not_blamed_on_their_number(tmp_path, n
     assert "No control could be computed." in test.told.text
 
 
+def test_ties_count_for_what_the_models_could_carry(tmp_path, nothing_published):
+    """Three equal accuracies of five: the best order has p = 1/10, not 1/60."""
+    test = only_test(
+        tmp_path,
+        nothing_published,
+        accuracy=[97.91, 99.44, 99.30, 99.44, 99.44],
+        alpha_hat=[-1.39, -1.87, -2.77, -3.07, -3.12],
+    )
+    row = table2([test], []).rows[0]
+    assert row.cells["smallest_p"] == pytest.approx(1 / 10)
+    assert (
+        "n = 5 models, some of them equal, cannot carry the claim: even a perfect order has "
+        "p = 1/10."
+    ) in test.told.text
+
+
 def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothing_published):
     test = only_test(
         tmp_path,
@@ -262,6 +308,24 @@ def test_missing_values_shrink_n_and_undefined_tau_has_a_reason(tmp_path, nothin
     assert (test.correlations["depth"].n, test.correlations["depth"].dropped) == (2, 1)
     row = table2([test], []).rows[0]
     assert row.cells["method"] == "not defined: fewer than two complete pairs"
+
+
+def test_the_scale_of_the_convention_is_told(tmp_path, nothing_published):
+    summary = summary_of(tmp_path, ["a"], alpha_hat=[1.0])
+    assert conventions_of(summary) == ["Convention: weightwatcher-2019."]
+    (named, told) = conventions_of(summary.assign(convention="paper"))
+    assert named == "Convention: paper."
+    assert "our α̂ is of X = WᵀW/N (Eq. 2), and so are the controls" in told
+
+
+def test_models_in_no_series_are_compared_with_none(tmp_path, nothing_published):
+    names = ["a", "b", "c"]
+    values = {"accuracy": [1, 2, 3], "alpha_hat": [3, 2, 1]}
+    summary = summary_of(tmp_path, names, **values).assign(series="")
+    assert measured_tests(summary, nothing_published) == []
+    assert untested_series(summary, nothing_published, []) == [
+        "In no series, and so compared with none: a, b, c."
+    ]
 
 
 def test_table2_files(study, common, outputs, tmp_path):
@@ -282,6 +346,7 @@ def test_table2_files(study, common, outputs, tmp_path):
     assert subjects[0] == "tiny & <i>small_, measured"
     assert subjects[-1] == "Not tested"
     assert "VGG (1 of 1)" in record["findings"][-1]["text"]
+    assert "Convention: weightwatcher-2019." in paths["markdown"].read_text()
     assert r"tiny \& \textless{}i\textgreater{}small\_" in paths["tex"].read_text()
 
 

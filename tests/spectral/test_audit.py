@@ -1,5 +1,6 @@
 """Statuses of bad weights, the numbers of good ones, and what an audit leaves alone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hearsay.errors import InputError
+from hearsay.spectral import audit_model
 from hearsay.spectral.columns import SUCCESSES
 from hearsay.spectral.report import audit
 from hearsay.spectral.summary import summarise
@@ -66,6 +68,31 @@ def test_bad_matrices_get_a_status_and_no_number(heavy):
     pd.testing.assert_series_equal(summarise(frame)[means], alone[means])
 
 
+def test_the_report_on_broken_weights_goes_with_them(heavy, tmp_path):
+    """What lies beside the outputs is of the weights that were audited last."""
+    options = {
+        "model": "net",
+        "weights": tmp_path / "net.safetensors",
+        "settings": json.dumps(
+            {"convention": "paper", "min_size": None, "device": "cpu", "placeholders": []}
+        ),
+        "out": tmp_path / "net.csv",
+        "eigenvalues": tmp_path / "net.eigenvalues.npz",
+        "record": tmp_path / "net.run.json",
+    }
+    tensors = {"a.weight": heavy(40, 40), "b.weight": heavy(40, 40)}
+    tensors["a.weight"][1, 2] = torch.nan
+    save_file(tensors, options["weights"])
+    with pytest.raises(InputError, match=r"net: 1 of 2 weights hold NaN or Inf: a\.weight"):
+        audit_model.main(**options)
+    assert (tmp_path / "net.rejected.csv").exists()
+    tensors["a.weight"][1, 2] = 0.5
+    save_file(tensors, options["weights"])
+    audit_model.main(**options)
+    assert (tmp_path / "net.csv").exists()
+    assert not (tmp_path / "net.rejected.csv").exists()
+
+
 def test_a_deficient_slice_spoils_its_pooled_spectrum_only(heavy):
     weight = heavy(16, 16, 1, 3)
     weight[:, :, 0, 1] = heavy(16, 4) @ heavy(4, 16)
@@ -77,12 +104,25 @@ def test_a_deficient_slice_spoils_its_pooled_spectrum_only(heavy):
     assert pooled.loc[1, "status"] in SUCCESSES
 
 
-def test_too_little_memory_names_the_weight(heavy, monkeypatch):
-    def exhausted(*args, **kwargs):
-        raise MemoryError
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "too little memory for 60 x 60 values"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "too little memory for 60 x 60 values"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+            "too little memory for 60 x 60 values",
+        ),
+        (np.linalg.LinAlgError("no convergence"), r"no eigenvalues of 60 x 60 \(no convergence\)"),
+        (torch.linalg.LinAlgError("no convergence"), r"no eigenvalues of 60 x 60 \(no conv"),
+    ],
+)
+def test_what_stops_the_linear_algebra_names_the_weight(heavy, monkeypatch, error, message):
+    def fail(*args, **kwargs):
+        raise error
 
-    monkeypatch.setattr("hearsay.spectral.report.eigenvalues", exhausted)
-    with pytest.raises(InputError, match=r"w\.weight: too little memory for 60 x 60 values"):
+    monkeypatch.setattr("hearsay.spectral.report.eigenvalues", fail)
+    with pytest.raises(InputError, match=rf"w\.weight: {message}"):
         audit({"w.weight": heavy(60, 60)})
 
 

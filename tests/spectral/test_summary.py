@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 import torch
 from audits import audit_small
+from torch import nn
 
+from hearsay.errors import InputError
 from hearsay.spectral.columns import STATUSES
 from hearsay.spectral.report import audit
+from hearsay.spectral.summarise_audits import all_rows
 from hearsay.spectral.summary import summarise, summary_table
 
 # --- summary -------------------------------------------------------------------------------------
@@ -50,6 +53,7 @@ def test_summary_counts_and_means(heavy):
         "alpha_hat_sum",
         "alpha_hat_normalised",
         "alpha_hat_normalised_sum",
+        "alpha_hat_unnormalised",
         "alpha_hat_rescaled",
         "log_spectral_norm",
         "log_frobenius_norm",
@@ -70,10 +74,37 @@ def test_alpha_hat_in_the_scale_of_the_published_tables(heavy):
     assert summarise(flat)["alpha_hat_rescaled"] == pytest.approx(expected, rel=1e-12)
 
 
+def test_the_groups_of_a_flattened_convolution_are_no_slices():
+    torch.manual_seed(0)
+    flat = audit(nn.Conv2d(64, 64, 3, groups=2), convention="flattened")
+    assert list(flat["slice"]) == ["group 0", "group 1"]
+    expected = (flat["alpha"] * np.log10(flat["lambda_max"] / 2)).mean()
+    assert summarise(flat)["alpha_hat_rescaled"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_scale_of_the_published_tables_has_no_1_over_n(heavy):
+    """The same fits, of W^T W and of X = W^T W / N (Eq. 2): one alpha_hat in their scale."""
+    weights = {"fc.weight": heavy(60, 70), "conv.weight": heavy(60, 60, 3, 3)}
+    plain, normalised = (summarise(audit(weights, normalise=flag)) for flag in (False, True))
+    assert normalised["alpha_hat"] == normalised["alpha_hat_normalised"] < plain["alpha_hat"] - 1
+    for metric in ("alpha_hat_unnormalised", "alpha_hat_rescaled"):
+        assert normalised[metric] == pytest.approx(plain[metric], rel=1e-9)
+    assert plain["alpha_hat_unnormalised"] == plain["alpha_hat"]
+
+
 def test_summary_of_a_report_read_back(tmp_path, zoo):
     frame = audit_small(zoo)
     frame.to_csv(tmp_path / "a.csv", index=False)
     pd.testing.assert_series_equal(summarise(pd.read_csv(tmp_path / "a.csv")), summarise(frame))
+
+
+def test_slices_of_a_report_read_back_may_be_numbers(tmp_path, heavy):
+    """Kernel positions along one axis, beside a matrix without any: 0.0, 1.0 and NaN."""
+    frame = audit({"conv.weight": heavy(60, 60, 2), "fc.weight": heavy(60, 70)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    back = pd.read_csv(tmp_path / "a.csv")
+    assert back["slice"].dtype == float
+    pd.testing.assert_series_equal(summarise(back), summarise(frame))
 
 
 def test_summary_without_a_success_has_no_means():
@@ -81,6 +112,15 @@ def test_summary_without_a_success_has_no_means():
     assert summary["status_zero"] == 1
     assert summary["depth"] == 0
     assert summary[["alpha", "alpha_hat", "alpha_hat_sum", "log_spectral_norm"]].isna().all()
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.03, 0.9])
+def test_a_damaged_audit_is_named(tmp_path, heavy, kept):
+    path = tmp_path / "net.csv"
+    audit({f"l{k}.weight": heavy(60, 60) for k in range(3)}).to_csv(path, index=False)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"net\.csv: not a whole audit .*; delete it"):
+        list(all_rows({"net": path}, {}, "paper", "0" * 12))
 
 
 def test_summary_of_a_foreign_frame_is_refused(heavy):

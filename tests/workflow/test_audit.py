@@ -25,6 +25,21 @@ def test_one_trained_models_audit_is_a_target(origin, snakemake):
     }
 
 
+def test_an_audit_has_the_threads_of_its_setting(origin, snakemake, tmp_path):
+    config = tmp_path / "my.yaml"
+    config.write_text("spectral: {threads: 3}\n", encoding="utf-8")
+    targets = [
+        "results/paper/spectral/trained/lm/wikitext-2/egru-1350/2.scores.csv",
+        "results/paper/spectral/resnet18.csv",
+    ]
+    arguments = ["--configfile", config, "--dry-run", "--cores", "8", "--", *targets]
+    done = snakemake(origin, *arguments)
+    assert done.status == 0, done.text
+    for rule in ("audit_trained", "audit_model"):
+        job = done.text.partition(f"\nrule {rule}:")[2].partition("\n\n")[0]
+        assert "\n    threads: 3\n" in job, job
+
+
 def test_an_audit_of_what_is_not_trained_is_no_target(origin, snakemake):
     target = "results/paper/spectral/trained/lm/wikitext-2/egru-1/0.scores.csv"
     done = snakemake(origin, "--dry-run", "--cores", "1", target)

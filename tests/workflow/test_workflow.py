@@ -21,12 +21,12 @@ def write_config(path, **config):
     return path
 
 
-def one_model_config(path, weights, **spectral):
+def one_model_config(path, weights, name="mine", **spectral):
     return write_config(
         path,
         pathvars={"results": "results/test", "logs": "logs/test", "benchmarks": "logs/test/b"},
-        models={"mine": {"path": str(weights), "series": "mine", "accuracy": 50.0}},
-        spectral={"models": ["mine"], "pair": None, **spectral},
+        models={name: {"path": str(weights), "series": "mine", "accuracy": 50.0}},
+        spectral={"models": [name], "pair": None, **spectral},
         brain={"subjects": []},
         lm={"experiments": None},
         asr={"experiments": None},
@@ -158,6 +158,24 @@ def test_a_model_given_as_an_address_is_fetched_and_its_record_is_on_the_page(
     assert snakemake(tmp_path, *arguments, "--dry-run").nothing_to_do
 
 
+@pytest.mark.parametrize("name", ["summary-net", "summary.v2"])
+def test_a_models_name_may_begin_like_the_summarys(origin, snakemake, tmp_path, name):
+    config = one_model_config(tmp_path / "my.yaml", net_file(tmp_path / "n.safetensors"), name=name)
+    arguments = ["-s", origin / "Snakefile", "--configfile", config, "--cores", "1", "--dry-run"]
+    done = snakemake(tmp_path, *arguments, "spectral")
+    assert done.status == 0, done.text
+    assert (done.jobs["audit_model"], done.jobs["summarise_audits"]) == (1, 1)
+
+
+def test_a_model_may_not_be_named_as_the_summary(origin, snakemake, tmp_path):
+    weights = net_file(tmp_path / "n.safetensors")
+    config = one_model_config(tmp_path / "my.yaml", weights, name="summary")
+    arguments = ["-s", origin / "Snakefile", "--configfile", config, "--cores", "1", "--dry-run"]
+    done = snakemake(tmp_path, *arguments, "spectral")
+    assert done.status != 0
+    assert "models.summary: spectral/summary.csv is the summary of all audits" in done.text
+
+
 def test_a_broken_weight_stops_that_model_and_keeps_the_rest(origin, snakemake, tmp_path):
     weights = net_file(tmp_path / "net.safetensors", break_it=True)
     config = one_model_config(tmp_path / "my.yaml", weights)
@@ -181,6 +199,7 @@ def test_a_broken_weight_stops_that_model_and_keeps_the_rest(origin, snakemake, 
         ({"modles": {}}, "did you mean 'models'?"),
         ({"spectral": {"models": [], "pair": None, "esd": None}}, "there is no model to audit"),
         ({"spectral": {"models": ["resnet19"]}}, "did you mean 'resnet18'?"),
+        ({"spectral": {"device": "auto"}}, 'spectral.device = "auto": does not look like'),
         (
             {"models": {"x": {"hub": "a/b", "path": "c"}}},
             "name exactly one of hub, url, path, digits",

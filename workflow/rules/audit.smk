@@ -17,6 +17,7 @@ rule audit_trained:
         batch="|".join(map(re.escape, AUDIT_BATCHES)) or "none",
     conda:
         "../../envs/environment.yaml"
+    threads: settings.spectral.threads
     resources:
         mem_mb=grown(6000),
         runtime=grown("2h"),

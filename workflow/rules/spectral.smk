@@ -7,6 +7,11 @@ if not AUDITED:
     raise WorkflowError(
         "spectral.models: there is no model to audit; name one of models, or give one a series"
     )
+if "summary" in {*AUDITED, *(settings.spectral.pair or ()), settings.spectral.esd}:
+    raise WorkflowError(
+        "models.summary: spectral/summary.csv is the summary of all audits; give the model another "
+        "name to audit it"
+    )
 MEASURED = [model for model in AUDITED if settings.models[model].digits is not None]
 FETCHED = [m for m in AUDITED if settings.models[m].hub or settings.models[m].url]
 
@@ -23,7 +28,7 @@ rule audit_model:
     benchmark:
         "<benchmarks>/spectral/{model}/audit_model.tsv"
     wildcard_constraints:
-        model="(?!summary)[^/]+",
+        model=r"(?!summary\.(?:csv|run\.json)$)[^/]+",
     conda:
         "../../envs/environment.yaml"
     threads: settings.spectral.threads

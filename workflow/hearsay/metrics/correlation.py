@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,8 @@ class Correlation:
     method : how `p` was found: ``"exact"``, ``"exact with ties"`` or the words of a Monte-Carlo.
     dropped : pairs left out because one value or both were NaN.
     reason : why `tau` is not defined, else empty.
+    smallest_p : the smallest `p` of any order of these values: 2 / n! without ties, more with
+        them; 1 where `tau` is not defined.
     """
 
     tau: float
@@ -32,6 +35,7 @@ class Correlation:
     method: str
     dropped: int = 0
     reason: str = ""
+    smallest_p: float = 1.0
 
 
 def kendall(x: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Correlation:
@@ -70,15 +74,31 @@ def kendall(x: ArrayLike, y: ArrayLike, *, seed: int = 0) -> Correlation:
         p, method = float(kendalltau(a, b, method="exact").pvalue), "exact"
     else:  # ties fix tau-b's denominator, so orders can be compared by S
         p, method = _with_ties(x_signs, b, score, seed)
-    return Correlation(tau, n, p, method, dropped)
+    return Correlation(tau, n, p, method, dropped, smallest_p=_smallest_probability(a, b))
 
 
-def smallest_probability(n: int) -> float:
-    """Two-sided probability of a perfect order of `n` models without ties, 2/n!.
+def _smallest_probability(x: np.ndarray, y: np.ndarray) -> float:
+    """Share of the orders of `y` whose ``|S|`` no order exceeds; `x`, `y`: dense ranks ``(n,)``.
 
-    No order of so few models can have a smaller one.
+    S is largest where both are sorted and smallest where one is reversed; values trade places
+    within a tie only. With s_g and t_v values in the ties of x and y, and c_gv in both, that are
+    prod s_g! prod t_v! / prod c_gv! of the n! orders.
     """
-    return min(1.0, 2 / math.factorial(n))
+    x, y = np.sort(x), np.sort(y)
+    i, j = np.triu_indices(x.size, 1)
+    found = []
+    for turned in (y, y[::-1]):
+        score = abs(int(np.sign(x[i] - x[j]) @ np.sign(turned[i] - turned[j])))
+        ways = Fraction(_orders_within_ties(x) * _orders_within_ties(y))
+        ways /= _orders_within_ties(np.stack([x, turned], axis=1))
+        found.append((score, ways))
+    largest = max(score for score, _ in found)
+    return float(sum(ways for score, ways in found if score == largest) / math.factorial(x.size))
+
+
+def _orders_within_ties(values: np.ndarray) -> int:
+    """In how many ways equal values (rows, of a matrix) can trade places."""
+    return math.prod(map(math.factorial, np.unique(values, axis=0, return_counts=True)[1].tolist()))
 
 
 def _undefined(n: int, dropped: int, reason: str) -> Correlation:

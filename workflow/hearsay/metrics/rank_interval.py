@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hearsay.metrics.correlation import Correlation, kendall, signed, smallest_probability
+from hearsay.metrics.correlation import Correlation, kendall, signed
 
 FEWEST_FOR_INTERVAL = 4
 # Below this nothing is read into an order of models. Where tau is truly 0.41, the interval leaves
@@ -37,8 +37,8 @@ class RankAssociation:
 
     @property
     def smallest_p(self) -> float:
-        """Probability of a perfect order of so many models."""
-        return smallest_probability(self.found.n)
+        """Probability of a perfect order of these models, equal ones left equal."""
+        return self.found.smallest_p
 
     @property
     def reading(self) -> str:

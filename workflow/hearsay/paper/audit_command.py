@@ -35,6 +35,12 @@ def read_joined(tasks: str, audit: list[Path], scores: list[str]) -> tuple[Joine
     return found, [*audit, *(path for _, path in named)]
 
 
+def convention_note(found: Joined) -> list[str]:
+    """A note on how tensors became matrices; none without a model."""
+    names = dict.fromkeys(pair.audited.convention for _, pairs in found for pair in pairs)
+    return [f"Convention: {', '.join(names)}."] if names else []
+
+
 def run_of(step: str, found: Joined, inputs: list[Path]) -> Run:
     """The run of a step that reads `found`, for its record."""
     tasks = [{"task": task.name, "models": sorted(task.models)} for task, _ in found]

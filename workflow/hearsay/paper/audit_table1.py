@@ -3,7 +3,7 @@
 import math
 
 from hearsay.paper.audit import METRICS, NO_SCORE, SYSTEMS, Measure, Pair, Task
-from hearsay.paper.audit_command import Findings, Joined, table_command
+from hearsay.paper.audit_command import Findings, Joined, convention_note, table_command
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table
 
@@ -91,9 +91,7 @@ def build(found: Joined) -> tuple[Table, Findings]:
         for task, pairs in found
         for pair in sorted(pairs, key=lambda pair: task.measures.index(pair.measured(task)))
     ]
-    conventions = dict.fromkeys(str(row.cells["convention"]) for row in rows)
-    notes = [*NOTES, f"Convention: {', '.join(conventions)}."] if rows else NOTES
-    return Table(COLUMNS, rows, notes), [
+    return Table(COLUMNS, rows, NOTES + convention_note(found)), [
         {"subject": "Models trained here", "text": sentence} for sentence in told(found)
     ]
 

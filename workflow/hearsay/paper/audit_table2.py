@@ -2,20 +2,21 @@
 
 One row a task and test score. Kendall's τ is between a metric and how good the model is (the score,
 with its sign turned where lower is better), so that a smaller α̂ with a better model gives τ < 0
-whatever the score. A control may order the models either way.
+whatever the score. A control may order the models either way. Seeds of one run are one model.
 """
 
 import math
+from statistics import fmean
 from typing import Any
 
-from hearsay.metrics.correlation import signed
+from hearsay.metrics.correlation import LARGEST_ENUMERATION, MONTE_CARLO_DRAWS, signed
 from hearsay.metrics.rank_interval import (
     FEWEST_FOR_VERDICT,
     RankAssociation,
     rank_association,
 )
 from hearsay.paper.audit import CONTROLS, METRICS, SYSTEMS, Measure, Pair, Task
-from hearsay.paper.audit_command import Findings, Joined, table_command
+from hearsay.paper.audit_command import Findings, Joined, convention_note, table_command
 from hearsay.paper.command import run_command
 from hearsay.paper.tables import Column, Row, Table
 
@@ -44,6 +45,7 @@ def _columns() -> list[Column]:
             Column(f"low_{name}", f"{label}, low", "number", shown=False),
             Column(f"high_{name}", f"{label}, high", "number", shown=False),
             Column(f"n_{name}", f"{label}, n", "count", shown=False),
+            Column(f"method_{name}", f"{label}, how p was found", shown=False),
             Column(f"why_{name}", f"{label}, why no τ", shown=False),
         ]
     return [
@@ -57,21 +59,39 @@ COLUMNS = _columns()
 NOTES = [
     "τ is Kendall's tau-b of the metric with how good the model is: the score, its sign turned "
     "where lower is better. τ < 0: a smaller metric goes with a better model, as the capacity "
-    "paper claims for α̂.",
-    "Intervals are percentiles of 2000 bootstrap draws of models, p is the exact two-sided "
-    "permutation probability; smallest p is that of a perfect order of n models. Below "
-    f"{FEWEST_FOR_VERDICT} models nothing is read into an order, whatever τ is; the interval of a "
-    "perfect order has no width, which is no certainty.",
+    "paper claims for α̂. Seeds of one run count as one model, by their means.",
+    "Intervals are percentiles of 2000 bootstrap draws of models. p is the two-sided permutation "
+    f"probability: exact, or for more than {LARGEST_ENUMERATION} models with equal values of "
+    f"{MONTE_CARLO_DRAWS} drawn orders. Smallest p is that of a perfect order of n models, equal "
+    f"values left equal. Below {FEWEST_FOR_VERDICT} models nothing is read into an order, whatever "
+    "τ is; the interval of a perfect order has no width, which is no certainty.",
     "Published: none. None of the five papers relates these metrics to these scores.",
 ]
 
 
 def associations(measure: Measure, pairs: list[Pair]) -> dict[str, RankAssociation]:
-    """Every metric with how good the models are by `measure`; models that lack either drop out."""
-    quality = [measure.sign * pair.scores[measure.label] for pair in pairs]
-    return {
-        name: rank_association([pair.metric(name) for pair in pairs], quality) for name in METRICS
-    }
+    """Every metric with how good the models are by `measure`; models that lack either drop out.
+
+    Seeds of one run are no models of their own: they count once, by their means. Each counted for
+    itself, 6 runs of 5 seeds would give a reading in 31 of 100 draws where there is no link.
+    """
+    runs: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        runs.setdefault(pair.run, []).append(pair)
+    found = {}
+    for name in METRICS:
+        points = [_means(name, measure, seeds) for seeds in runs.values()]
+        found[name] = rank_association([x for x, _ in points], [y for _, y in points])
+    return found
+
+
+def _means(metric: str, measure: Measure, seeds: list[Pair]) -> tuple[float, float]:
+    """Means of a metric and of the quality over the seeds that have both; NaN where none has."""
+    both = [(pair.metric(metric), measure.sign * pair.scores[measure.label]) for pair in seeds]
+    both = [values for values in both if not any(map(math.isnan, values))]
+    if not both:
+        return math.nan, math.nan
+    return fmean(value for value, _ in both), fmean(quality for _, quality in both)
 
 
 def row_of(task: Task, measure: Measure, found: dict[str, RankAssociation]) -> Row:
@@ -95,6 +115,7 @@ def row_of(task: Task, measure: Measure, found: dict[str, RankAssociation]) -> R
             f"low_{name}": each.low,
             f"high_{name}": each.high,
             f"n_{name}": each.found.n,
+            f"method_{name}": each.found.method,
             f"why_{name}": each.found.reason,
         }
     return Row(cells, task.name)
@@ -113,7 +134,7 @@ def build(found: Joined) -> tuple[Table, Findings]:
         {"subject": f"α̂ and the scores of {SYSTEMS[system]}'s models", "text": sentence(those)}
         for system, those in told.items()
     ]
-    return Table(COLUMNS, rows, NOTES), findings
+    return Table(COLUMNS, rows, NOTES + convention_note(found)), findings
 
 
 def sentence(those: list[tuple[Task, Measure, dict[str, RankAssociation]]]) -> str:

@@ -30,6 +30,7 @@ AUDIT_TEXT = ["name", "aliases", "kind", "shape", "slice", "status", "reason"]
 AUDIT_NUMBERS = ["N", "M", "alpha", "xmin", "D", "sigma", "n_tail", "lambda_max"]
 AUDIT_NUMBERS += ["log_spectral_norm"]
 FITTED = ("ok", "small_tail")  # statuses with an exponent
+NORMALISING = "paper"  # the convention whose eigenvalues are of X = W^T W / N
 OWN_ACCURACY = "with the model in this configuration: measured here or given there"
 
 
@@ -100,6 +101,23 @@ def read_summary(path: Path | str, models: list[AuditedModel]) -> pd.DataFrame:
     wide["convention"] = audits["experiment"].first()
     wide["series"] = [model.series for model in models]
     return wide
+
+
+def series_of(summary: pd.DataFrame) -> list[str]:
+    """The series of this configuration, in order; a model in none is compared with no other."""
+    return [series for series in dict.fromkeys(summary["series"]) if series]
+
+
+def conventions_of(summary: pd.DataFrame) -> list[str]:
+    """Sentences on how the tensors of a summary became matrices, and in what scale."""
+    names = list(dict.fromkeys(summary["convention"]))
+    sentences = [f"Convention: {', '.join(names)}."]
+    if NORMALISING in names:
+        sentences.append(
+            f"In the convention {NORMALISING}, our α̂ is of X = WᵀW/N (Eq. 2), and so are the "
+            "controls; beside published values it is of WᵀW."
+        )
+    return sentences
 
 
 def metric_of(summary: pd.DataFrame, metric: str) -> pd.Series:

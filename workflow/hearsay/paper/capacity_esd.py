@@ -15,16 +15,20 @@ from hearsay.paper.style import MUTED, PAPER, SERIES, figure_style, headline, pa
 from hearsay.provenance import Run
 
 
-def choose_matrix(audit: pd.DataFrame, where: Path, name: str, piece: str) -> pd.Series:
+def choose_matrix(
+    audit: pd.DataFrame, where: Path, name: str, piece: str, sizes: pd.Series | None = None
+) -> pd.Series:
     """The row of weight `name` and slice `piece`.
 
     Without a name: of the fitted matrices with most eigenvalues, the one with the longest tail.
+    `sizes` are their numbers, by row; without them that is M, which it is not of a pooled spectrum.
     """
     fitted = audit[audit["status"].isin(FITTED)]
     if fitted.empty:
         raise InputError(f"{where}: no matrix has a fit, so no spectrum to draw")
     if not name:
-        largest = fitted[fitted["M"] == fitted["M"].max()]
+        counts = fitted["M"] if sizes is None else sizes.reindex(fitted.index)
+        largest = fitted[counts == counts.max()]
         return largest.loc[largest["n_tail"].idxmax()]
     rows = audit[(audit["name"] == name) & (audit["slice"] == piece)]
     if rows.empty:
@@ -35,6 +39,15 @@ def choose_matrix(audit: pd.DataFrame, where: Path, name: str, piece: str) -> pd
     if row["status"] not in FITTED:
         raise InputError(f"{where}: {name!r}, slice {piece!r} has no fit: {row['reason']}")
     return row
+
+
+def read_sizes(path: Path) -> pd.Series:
+    """How many eigenvalues each row of an audit has, by its number."""
+    try:
+        with np.load(path, allow_pickle=False) as spectra:
+            return pd.Series({int(row): spectra[row].size for row in spectra.files}, dtype=int)
+    except Exception as error:  # numpy and zipfile raise anything for a broken header
+        raise InputError(f"{path}: not the eigenvalues of an audit: {error}") from None
 
 
 def read_spectrum(path: Path, row: pd.Series) -> np.ndarray:
@@ -128,7 +141,8 @@ def main(
     piece: Annotated[str, typer.Option("--slice", help="slice of that weight")] = "",
 ) -> None:
     """Draw the spectral density of one matrix, log-log, with its fit."""
-    row = choose_matrix(read_audit(audit), audit, name, piece)
+    sizes = None if name else read_sizes(eigenvalues)
+    row = choose_matrix(read_audit(audit), audit, name, piece, sizes)
     spectrum = read_spectrum(eigenvalues, row)
     record = Run(
         "hearsay.paper.capacity_esd",

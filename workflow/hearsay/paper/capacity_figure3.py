@@ -1,4 +1,8 @@
-"""Figure 3 of the capacity paper: the controls that need no power law, against accuracy."""
+"""Figure 3: the controls that need no power law, against accuracy.
+
+The paper's Figure 3 has α̂ of further models, which are panels of Figure 2 here. The norms that it
+only discusses ("Comparison with other metrics") stand in its place.
+"""
 
 from pathlib import Path
 from typing import Annotated

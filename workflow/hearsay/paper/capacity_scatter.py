@@ -15,6 +15,7 @@ from hearsay.paper.capacity import (
     read_models,
     read_published,
     read_summary,
+    series_of,
 )
 from hearsay.paper.style import (
     PointNames,
@@ -80,7 +81,7 @@ def draw_scatter_figure(
         settings={"models": [asdict(model) for model in audited]},
         inputs=[summary, published],
     )
-    series = list(dict.fromkeys(scores["series"]))
+    series = series_of(scores)
     known = {name: int(accuracy[scores["series"] == name].notna().sum()) for name in series}
     drawn = [name for name in series if known[name] >= FEWEST_MODELS]
     correlations, names = [], []

@@ -14,6 +14,7 @@ import typer
 from hearsay.paper.capacity import (
     PUBLISHED,
     accuracies,
+    conventions_of,
     read_models,
     read_published,
     read_summary,
@@ -55,6 +56,7 @@ MEASURED = [
     "alpha_hat",
     "alpha_hat_sum",
     "alpha_hat_normalised",
+    "alpha_hat_unnormalised",
     "alpha_hat_rescaled",
     "log_spectral_norm",
     "log_frobenius_norm",
@@ -82,11 +84,12 @@ def table1(summary: pd.DataFrame, published: pd.DataFrame) -> Table:
                 "fitted": scores.get("status_ok", 0) + scores.get("status_small_tail", 0),
                 **_published_cells(published, model),
             }
+            unnormalised = cells.pop("alpha_hat_unnormalised", None)
             rescaled = cells.pop("alpha_hat_rescaled", None)
             if not is_missing(cells["alpha_hat_published"]):
                 # The difference of α̂ means something in one scale only: that of their tool.
                 theirs = RESCALING in cells["published_source"]
-                cells["alpha_hat_in_their_scale"] = rescaled if theirs else cells["alpha_hat"]
+                cells["alpha_hat_in_their_scale"] = rescaled if theirs else unnormalised
             for metric, ours in (("alpha", "alpha"), ("alpha_hat", "alpha_hat_in_their_scale")):
                 published_value = cells[f"{metric}_published"]
                 if not (is_missing(cells.get(ours)) or is_missing(published_value)):
@@ -141,8 +144,8 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         "stands ours in the scale of the tool that made it; the difference is between these two.",
         "Controls are means over the same matrices of log λmax and log ‖W‖² (base 10), and the "
         "number of weights with a fit.",
-        f"Convention: {', '.join(dict.fromkeys(summary['convention']))}. Small tail: fewer than "
-        "20 eigenvalues in the fitted tail; such fits are counted among the fitted.",
+        f"{' '.join(conventions_of(summary))} Small tail: fewer than 20 eigenvalues in the fitted "
+        "tail; such fits are counted among the fitted.",
     ]
     failures = []
     for model, scores in summary.iterrows():

@@ -14,14 +14,16 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from hearsay.metrics.correlation import Correlation, kendall, signed, smallest_probability
+from hearsay.metrics.correlation import Correlation, kendall, signed
 from hearsay.paper.capacity import (
     PUBLISHED,
     accuracies,
+    conventions_of,
     metric_of,
     read_models,
     read_published,
     read_summary,
+    series_of,
 )
 from hearsay.paper.claims import Told, listed, together
 from hearsay.paper.command import run_command
@@ -65,9 +67,11 @@ COLUMNS = [
     Column("verdict", "Verdict", shown=False),
     Column("records", "runs behind it", shown=False),
 ]
+NUMBERS = ("tau", "n", "p", "smallest_p", "dropped", "reason")  # of a correlation
 NOTES = [
     "τ is Kendall's tau-b of the metric with the accuracy; p is the two-sided share of all orders "
-    "of the models with a |τ| at least as large. Smallest p: that of a perfect order of n models.",
+    "of the models with a |τ| at least as large. Smallest p: that of a perfect order of n models, "
+    "equal values left equal.",
     "The claim needs τ < 0. A control counts by |τ|.",
 ]
 
@@ -149,13 +153,13 @@ def direction(claim: Correlation) -> Told:
 
 
 def _weight(claim: Correlation) -> str:
-    smallest = smallest_probability(claim.n)
     if math.isnan(claim.p) or claim.p <= SIGNIFICANT:
         return ""
-    if smallest > SIGNIFICANT:
+    if claim.smallest_p > SIGNIFICANT:
+        models = "models" if claim.method == "exact" else "models, some of them equal,"
         return (
-            f"n = {claim.n} models cannot carry the claim: even a perfect order has "
-            f"p = {Fraction(smallest).limit_denominator(10_000)}."
+            f"n = {claim.n} {models} cannot carry the claim: even a perfect order has "
+            f"p = {Fraction(claim.smallest_p).limit_denominator(10_000)}."
         )
     return f"With p > {SIGNIFICANT} these {claim.n} models do not carry the claim."
 
@@ -195,15 +199,18 @@ def published_tests(published: pd.DataFrame) -> list[SeriesTest]:
 
 def _series_with_accuracy(series: pd.Series, accuracy: pd.Series) -> list[tuple[str, pd.Index]]:
     groups = []
-    for name in dict.fromkeys(series):
+    for name in filter(None, dict.fromkeys(series)):
         members = series.index[(series == name) & accuracy.notna()]
         if len(members) >= FEWEST_MODELS:
             groups.append((name, members))
     return groups
 
 
-def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
-    """One row per series and metric; the verdict stands in the first row of its series."""
+def table2(tests: list[SeriesTest], more: list[str]) -> Table:
+    """One row per series and metric; the verdict stands in the first row of its series.
+
+    `more` are notes of this configuration.
+    """
     rows = []
     for test in tests:
         for position, (metric, found) in enumerate(test.correlations.items()):
@@ -213,31 +220,36 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
                 "metric": metric,
                 "label": {**CLAIMS, **CONTROLS}[metric],
                 "role": "claim: τ < 0" if metric in CLAIMS else CONTROL_ROLE,
-                **{key: getattr(found, key) for key in ("tau", "n", "p", "dropped", "reason")},
-                "smallest_p": smallest_probability(found.n),
+                **{key: getattr(found, key) for key in NUMBERS},
                 "method": found.method or f"not defined: {found.reason}",
                 "verdict": "" if position else test.told.text,
                 "records": test.records,
             }
             rows.append(Row(cells, test.subject))
-    return Table(COLUMNS, rows, NOTES + untested)
+    return Table(COLUMNS, rows, NOTES + more)
 
 
 def untested_series(
     summary: pd.DataFrame, published: pd.DataFrame, tests: list[SeriesTest]
 ) -> list[str]:
-    """A sentence on the series of this configuration that have too few accuracies."""
+    """Sentences on the series that have too few accuracies, and on models that are in none."""
     accuracy = accuracies(summary, published)["accuracy"]
     tested = {test.series for test in tests if test.values == "measured"}
     few = [
         f"{series} ({accuracy[summary['series'] == series].notna().sum()} of "
         f"{(summary['series'] == series).sum()})"
-        for series in dict.fromkeys(summary["series"])
+        for series in series_of(summary)
         if series not in tested
     ]
-    if not few:
-        return []
-    return [f"Fewer than {FEWEST_MODELS} models with a known accuracy: {', '.join(few)}."]
+    alone = list(summary.index[summary["series"] == ""])
+    sentences = []
+    if few:
+        sentences.append(
+            f"Fewer than {FEWEST_MODELS} models with a known accuracy: {', '.join(few)}."
+        )
+    if alone:
+        sentences.append(f"In no series, and so compared with none: {', '.join(alone)}.")
+    return sentences
 
 
 def main(
@@ -261,7 +273,7 @@ def main(
     )
     tests = measured_tests(scores, theirs) + published_tests(theirs)
     untested = untested_series(scores, theirs, tests)
-    table = table2(tests, untested)
+    table = table2(tests, conventions_of(scores) + untested)
     write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
     record.write(
         run,

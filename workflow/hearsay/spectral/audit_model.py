@@ -38,9 +38,9 @@ def main(
         progress=lambda weights, total: tqdm(weights, total=total, unit="weight", file=sys.stderr),
     )
     broken = frame.loc[frame["status"] == "not_finite", "name"].unique()
+    # Snakemake removes the outputs of a failed job: the good part goes beside them.
+    kept = out.with_name(f"{model}.rejected.csv")
     if len(broken):
-        # Snakemake removes the outputs of a failed job: the good part goes beside them.
-        kept = out.with_name(f"{model}.rejected.csv")
         with whole_file(kept) as temporary:
             frame.to_csv(temporary, index=False)
         raise InputError(
@@ -51,6 +51,7 @@ def main(
         frame.to_csv(temporary, index=False)
     with whole_file(eigenvalues) as temporary:
         np.savez_compressed(temporary, **spectra)  # type: ignore[arg-type]  # rows are numbers
+    kept.unlink(missing_ok=True)  # of weights that were mended since
     run.write(record, rows=len(frame), statuses=frame["status"].value_counts().to_dict())
 
 

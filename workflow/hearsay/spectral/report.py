@@ -80,8 +80,9 @@ def audit(
     Raises
     ------
     InputError
-        for a source that cannot be read or is refused, an unknown convention, a missing GPU, a
-        matrix too large for this machine's memory.
+        for a source that cannot be read or is refused, an unknown convention, a missing GPU; by
+        name, for a matrix too large for the memory of this machine or its GPU, or whose
+        eigenvalues LAPACK does not find.
     """
     rule = convention_of(
         convention,
@@ -113,9 +114,10 @@ def audit(
                 if spectrum is not None and keep_eigenvalues is not None:
                     keep_eigenvalues(len(rows), spectrum)
                 rows.append(row)
-        except MemoryError:
-            shape = " x ".join(map(str, weight.tensor.shape))
-            raise InputError(f"{weight.name}: too little memory for {shape} values") from None
+        except (MemoryError, RuntimeError, np.linalg.LinAlgError) as error:
+            if told := _what_stopped(weight, error):
+                raise InputError(told) from None
+            raise
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -204,6 +206,24 @@ def _analyse(
         "status": fit.status,
         "reason": flagged if fit.status == "small_tail" else "",
     }, spectrum
+
+
+def _what_stopped(weight: Weight, error: Exception) -> str:
+    """A line on a weight that memory did not hold or LAPACK did not decompose; else empty."""
+    shape = " x ".join(map(str, weight.tensor.shape))
+    if isinstance(error, np.linalg.LinAlgError | torch.linalg.LinAlgError):
+        return (
+            f"{weight.name}: no eigenvalues of {shape} ({reason_of(error)}); run the audit again, "
+            "on another device if it fails again"
+        )
+    # torch has no error of its own for the memory of the CPU.
+    kinds = MemoryError | torch.OutOfMemoryError
+    if isinstance(error, kinds) or "can't allocate memory" in str(error):
+        return (
+            f"{weight.name}: too little memory for {shape} values; give the job more, or audit "
+            "on the CPU what a GPU cannot hold"
+        )
+    return ""
 
 
 def _not_finite(tensor: torch.Tensor) -> int:

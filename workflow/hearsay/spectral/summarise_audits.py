@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import typer
 
+from hearsay.errors import InputError, reason_of
 from hearsay.metrics.scores import read_scores, write_scores
 from hearsay.provenance import Run
 from hearsay.spectral.summary import score_rows
@@ -18,12 +19,24 @@ STEP = "hearsay.spectral.summarise_audits"
 def all_rows(
     audits: dict[str, Path], accuracies: dict[str, float], convention: str, run: str
 ) -> Iterator[dict[str, Any]]:
-    """Score rows of every model: its accuracy, where known, and its summary."""
+    """Score rows of every model: its accuracy, where known, and its summary.
+
+    Raises
+    ------
+    InputError
+        for a file that is no audit, or a part of one.
+    """
     for model, path in audits.items():
         names = {"system": "spectral", "experiment": convention, "model": model, "run": run}
         if model in accuracies:
             yield {**names, "metric": "accuracy", "value": accuracies[model]}
-        yield from score_rows(pd.read_csv(path), names)
+        try:
+            rows = score_rows(pd.read_csv(path), names)
+        except (LookupError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{path}: not a whole audit ({reason_of(error)}); delete it, and run again"
+            ) from None
+        yield from rows
 
 
 def main(

@@ -9,6 +9,9 @@ import pandas as pd
 
 from hearsay.spectral.columns import STATUSES, SUCCESSES
 
+# The label of a whole group of a convolution; "0,2" or "group 1 / 0,2" is at one kernel position.
+WHOLE_GROUP = r"group \d+"
+
 
 def summarise(frame: pd.DataFrame) -> pd.Series:
     """Summarise an audit (the frame of `audit`, or its CSV read back) as one number a metric.
@@ -20,9 +23,10 @@ def summarise(frame: pd.DataFrame) -> pd.Series:
     alpha, alpha_hat, alpha_hat_normalised, log_spectral_norm, log_frobenius_norm, stable_rank,
     log_stable_rank (means; the last over its finite values), and alpha_hat_sum,
     alpha_hat_normalised_sum: Eq. 3 as it is written, without the 1/N_L of an average. NaN where
-    there is no success. alpha_hat_rescaled is the mean of alpha_hat in the scale of WeightWatcher
-    0.2.7, which made the published tables: lambda times k^2 / 2 for a slice of a k x k
-    convolution, and times 1/2 for any other matrix.
+    there is no success. Two means are in the scales of the tools that made the published values,
+    whatever the convention's: alpha_hat_unnormalised of the eigenvalues of W^T W, as in
+    WeightWatcher 0.1.2, and alpha_hat_rescaled as in 0.2.7: of these times k^2 / 2 for a slice of a
+    k x k convolution, and times 1/2 for any other matrix.
 
     Raises ValueError for a frame with a status that no audit gives.
     """
@@ -57,7 +61,12 @@ def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     total("alpha_hat")
     mean("alpha_hat_normalised")
     total("alpha_hat_normalised")
-    successes = successes.assign(alpha_hat_rescaled=_rescaled(successes))
+    unnormalised = _unnormalised(successes)
+    successes = successes.assign(
+        alpha_hat_unnormalised=unnormalised,
+        alpha_hat_rescaled=unnormalised + _rescaling(successes),
+    )
+    mean("alpha_hat_unnormalised")
     mean("alpha_hat_rescaled")
     for column in ("log_spectral_norm", "log_frobenius_norm", "stable_rank", "log_stable_rank"):
         mean(column)
@@ -66,12 +75,24 @@ def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"value": "float64", "n": "Int64"})
 
 
-def _rescaled(successes: pd.DataFrame) -> pd.Series:
-    """alpha_hat of each row in the scale of WeightWatcher 0.2.7 (W times sqrt(positions / 2))."""
+def _unnormalised(successes: pd.DataFrame) -> pd.Series:
+    """alpha_hat of each row without the 1/N of Eq. 2, also where the convention has it."""
+    without = successes["alpha_hat_normalised"] + successes["alpha"] * np.log10(
+        successes["N"].astype(float)
+    )
+    normalised = successes["alpha_hat"] == successes["alpha_hat_normalised"]
+    return successes["alpha_hat"].where(~normalised, without)
+
+
+def _rescaling(successes: pd.DataFrame) -> pd.Series:
+    """What the scale of WeightWatcher 0.2.7 (W times sqrt(positions / 2)) adds to alpha_hat."""
     sizes = successes["shape"].str.split("x").map(lambda shape: [int(side) for side in shape])
-    is_slice = successes["kind"].str.startswith("conv") & successes["slice"].fillna("").ne("")
+    labels = successes["slice"].astype(str)  # read back, "0" may be a number
+    labels = labels.where(successes["slice"].notna(), "")
+    is_slice = successes["kind"].str.startswith("conv") & labels.ne("")
+    is_slice &= ~labels.str.fullmatch(WHOLE_GROUP)
     positions = sizes.map(lambda shape: math.prod(shape[2:])).where(is_slice, 1)
-    return successes["alpha_hat"] + successes["alpha"] * np.log10(positions.astype(float) / 2)
+    return successes["alpha"] * np.log10(positions.astype(float) / 2)
 
 
 def score_rows(frame: pd.DataFrame, names: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -181,6 +181,16 @@ def test_reduction_is_whitened_and_ignores_silence():
     refused("no words", Reduction.fit, [features[::3]])
 
 
+def test_a_tokeniser_that_pads_adds_nothing_to_a_word(tmp_path):
+    table = write_encoder(tmp_path / "encoder")
+    file = tmp_path / "encoder" / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.enable_padding(length=9)
+    tokenizer.enable_truncation(9)
+    tokenizer.save(str(file))
+    np.testing.assert_allclose(Embeddings(tmp_path / "encoder")("boat"), table[4], rtol=1e-6)
+
+
 def test_encoders_without_what_is_needed(tmp_path):
     write_encoder(tmp_path / "a")
     (tmp_path / "a/tokenizer.json").write_text("{}")

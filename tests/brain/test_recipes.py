@@ -14,6 +14,7 @@ from hearsay.brain.recipes import (
     PRESETS,
     PUBLIC_CODE,
     controls_of,
+    has_controls,
     part_of,
     recipe_of,
     settings_of,
@@ -133,6 +134,24 @@ def test_settings_and_controls_of_a_subject():
     assert all(text_prompt_of(turned, name) == text_prompt_of(config, name) for name in TABLES)
     assert controls_of(config, "S1") == {"bpgpt": "noise"}
     assert controls_of(config, "S2") == {}
+
+
+def test_only_settings_that_are_compared_have_controls():
+    every = brain(settings=TABLES)
+    assert [name for name in TABLES if has_controls(every, name)] == [
+        n for n in TABLES if n != "noise"
+    ]
+    some = brain(settings=TABLES, controls=["wr", "bpgpt"])
+    assert [name for name in TABLES if has_controls(some, name)] == ["bpgpt", "wr"]
+    assert controls_of(some, "S1") == {"bpgpt": "noise"}
+    # Nothing but what is decoded with its controls can be held against a trained one.
+    other = brain(settings=TABLES, controls=["wr"])
+    assert controls_of(other, "S1") == {}
+    nothing = brain(settings=TABLES, controls=[])
+    assert not any(has_controls(nothing, name) for name in TABLES)
+    assert controls_of(nothing, "S1") == {}
+    # The setting that it is a control of is not trained for this subject.
+    assert controls_of(brain(settings=TABLES, settings_of={"S1": ["wr", "noise"]}), "S1") == {}
 
 
 @pytest.mark.parametrize(

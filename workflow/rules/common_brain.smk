@@ -2,6 +2,7 @@
 
 from hearsay.brain.recipes import (
     controls_of,
+    has_controls,
     ordered,
     part_of,
     recipe_of,
@@ -90,14 +91,12 @@ def stage1_of(setting):
 
 
 def decode_settings(setting):
-    """What `decode_story` reads; a control has no controls of its own."""
-    recipe = part_of(settings.brain, setting, "decode")
+    """What `decode_story` reads."""
     return dict(
-        recipe=recipe,
+        recipe=part_of(settings.brain, setting, "decode"),
         decoding=settings.brain.decoding.model_dump(),
         text=stage1_of(setting) == setting,
-        controls=recipe["input"] == "fmri"
-        and setting in (settings.brain.controls or settings.brain.settings),
+        controls=has_controls(settings.brain, setting),
         device=settings.brain.device,
     )
 

@@ -113,10 +113,20 @@ def settings_of(brain: Brain, subject: str) -> list[str]:
     return [s for s in ordered(brain) if s in brain.settings_of.get(subject, brain.settings)]
 
 
+def has_controls(brain: Brain, setting: str) -> bool:
+    """Whether a setting's decoding is compared with controls; a control has none of its own."""
+    compared = brain.settings if brain.controls is None else brain.controls
+    return setting in compared and recipe_of(brain, setting).input == "fmri"
+
+
 def controls_of(brain: Brain, subject: str) -> dict[str, str]:
-    """The setting trained on noise, by the setting that it is a control of."""
+    """The setting trained on noise, by the setting that it is a control of.
+
+    Only of settings that are trained for the subject and compared with controls.
+    """
+    trained = settings_of(brain, subject)
     return {
         of: setting
-        for setting in settings_of(brain, subject)
-        if (of := recipe_of(brain, setting).control_of) is not None
+        for setting in trained
+        if (of := recipe_of(brain, setting).control_of) in trained and has_controls(brain, of)
     }

@@ -17,6 +17,7 @@ from hearsay.brain.recipes import (
     has_controls,
     part_of,
     recipe_of,
+    records_of,
     settings_of,
     text_prompt_of,
 )
@@ -122,6 +123,24 @@ def test_stage_1_is_trained_once_for_all_that_share_it():
         "wider": "bpgpt",
         "reseeded": "reseeded",
     }
+
+
+def test_records_of_a_subject_hold_every_stage_1_that_it_rests_on():
+    config = brain(settings=TABLES, settings_of={"S2": ["no-contrast", "longer", "wr"]})
+    assert records_of(config, "S2") == [
+        "present",
+        "windows",
+        "word_rate",
+        "wr/text_prompt",
+        "wr/fmri_prompt",
+        "wr/decoded",
+        "bpgpt/text_prompt",  # shared by two, and no setting of this subject's
+        "longer/fmri_prompt",
+        "longer/decoded",
+        "no-contrast/fmri_prompt",
+        "no-contrast/decoded",
+        "scores",
+    ]
 
 
 def test_settings_and_controls_of_a_subject():

@@ -6,6 +6,7 @@ from hearsay.brain.recipes import (
     ordered,
     part_of,
     recipe_of,
+    records_of,
     settings_of,
     text_prompt_of,
 )
@@ -77,12 +78,7 @@ def recipe_settings(setting, part):
 def brain_records(subject):
     """Run records behind one subject's scores, in the order in which they were made."""
     folder = f"<results>/brain/{subject}"
-    names = ["present", "windows", "word_rate"]
-    for setting in settings_of(settings.brain, subject):
-        if stage1_of(setting) == setting:
-            names.append(f"{setting}/text_prompt")
-        names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
-    return [f"{folder}/{name}.run.json" for name in [*names, "scores"]]
+    return [f"{folder}/{name}.run.json" for name in records_of(settings.brain, subject)]
 
 
 def stage1_of(setting):

@@ -113,6 +113,18 @@ def settings_of(brain: Brain, subject: str) -> list[str]:
     return [s for s in ordered(brain) if s in brain.settings_of.get(subject, brain.settings)]
 
 
+def records_of(brain: Brain, subject: str) -> list[str]:
+    """Names of the run records behind one subject's scores, in the order in which they are made.
+
+    A stage 1 that is shared stands once, under the setting that it is trained for.
+    """
+    names = ["present", "windows", "word_rate"]
+    for setting in settings_of(brain, subject):
+        names.append(f"{text_prompt_of(brain, setting)}/text_prompt")
+        names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
+    return [*dict.fromkeys(names), "scores"]
+
+
 def has_controls(brain: Brain, setting: str) -> bool:
     """Whether a setting's decoding is compared with controls; a control has none of its own."""
     compared = brain.settings if brain.controls is None else brain.controls

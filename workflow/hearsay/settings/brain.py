@@ -125,8 +125,12 @@ class WordRate(Closed):
 
     delays: list[int] = Field([-4, -3, -2, -1], description="TRs; negative: later responses")
     alphas: list[float] = Field(
-        [10.0, 16.7, 27.8, 46.4, 77.4, 129.2, 215.4, 359.4, 599.5, 1000.0],
-        description="penalties to choose from, by held-out training stories",
+        [
+            *(10.0, 16.7, 27.8, 46.4, 77.4, 129.2, 215.4, 359.4, 599.5, 1000.0),
+            *(2154.0, 5995.0, 16681.0, 46416.0, 129155.0, 359381.0, 1000000.0),
+        ],
+        description="penalties to choose from, by held-out training stories. The public code of "
+        "Tang et al. has 10 to 1000 and squares them",
     )
     folds: int = Field(5, ge=2, description="groups of training stories, held out in turn")
 

@@ -13,6 +13,7 @@ from hearsay.brain.recipes import (
     PARTS,
     PRESETS,
     PUBLIC_CODE,
+    check_scored,
     controls_of,
     has_controls,
     part_of,
@@ -141,6 +142,13 @@ def test_records_of_a_subject_hold_every_stage_1_that_it_rests_on():
         "no-contrast/decoded",
         "scores",
     ]
+
+
+def test_windows_that_no_protocol_scores_are_refused_before_anything_is_trained():
+    config = brain(settings={"a": {}, "b": {"recipe": {"window": 15}}}, settings_of={"S2": ["a"]})
+    check_scored(config, "S2")
+    with pytest.raises(InputError, match=r"setting 'b' has windows of 15 TRs, .* 10 .*20 s"):
+        check_scored(config, "S1")
 
 
 def test_settings_and_controls_of_a_subject():

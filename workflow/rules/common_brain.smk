@@ -1,6 +1,7 @@
 """What the rules of fMRI, decoding and its tables use: datasets, settings of each step, records."""
 
 from hearsay.brain.recipes import (
+    check_scored,
     controls_of,
     has_controls,
     ordered,
@@ -117,6 +118,8 @@ def brain_memory(setting=None):
 
 
 def score_settings(subject):
-    """What `score_story` reads."""
+    """What `score_story` reads; refuses windows that it cannot score."""
+    with told_by_snakemake():
+        check_scored(settings.brain, subject)
     scores = settings.brain.scores.model_dump(exclude={"bertscore"})
     return dict(controls=controls_of(settings.brain, subject), **scores)

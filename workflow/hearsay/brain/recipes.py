@@ -34,6 +34,7 @@ BEST: dict[str, Any] = {
     "epochs_text": 30,
     "epochs_fmri": 30,
 }
+SCORED_WINDOW = 10  # TRs; the 20 s that both protocols score
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "public-code": PUBLIC_CODE, "best": BEST}
 
 _NETWORK = ["prompt_length", "layers", "heads"]
@@ -123,6 +124,16 @@ def records_of(brain: Brain, subject: str) -> list[str]:
         names.append(f"{text_prompt_of(brain, setting)}/text_prompt")
         names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
     return [*dict.fromkeys(names), "scores"]
+
+
+def check_scored(brain: Brain, subject: str) -> None:
+    """Raise InputError where a setting of the subject decodes windows that no protocol scores."""
+    for setting in settings_of(brain, subject):
+        if (window := recipe_of(brain, setting).window) != SCORED_WINDOW:
+            raise InputError(
+                f"brain.settings: setting {setting!r} has windows of {window} TRs, but scores are "
+                f"of {SCORED_WINDOW} TRs (20 s): set recipe.window to {SCORED_WINDOW}"
+            )
 
 
 def has_controls(brain: Brain, setting: str) -> bool:

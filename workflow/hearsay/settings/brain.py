@@ -66,7 +66,9 @@ class Recipe(Closed):
     encoder_dropout: float = Field(
         0.1, ge=0, lt=1, description="of the fMRI encoder; the public code loses it on the way"
     )
-    window: int = Field(10, ge=1, description="TRs a window (20 s)")
+    window: int = Field(
+        10, ge=1, description="TRs a window (20 s); others can be decoded, but not scored"
+    )
     train_hop: int = Field(
         10, ge=1, description="TRs from one training window to the next; 10: no overlap"
     )

@@ -10,7 +10,14 @@ import torch
 
 from hearsay.brain import decode_story
 from hearsay.brain.aligned_text import AlignedText
-from hearsay.brain.decode_story import COLUMNS, Decoder, expected_words, inputs_of, row_of
+from hearsay.brain.decode_story import (
+    COLUMNS,
+    Decoder,
+    autocast_type,
+    expected_words,
+    inputs_of,
+    row_of,
+)
 from hearsay.brain.generate import Generated
 from hearsay.brain.stories import write_stories
 from hearsay.brain.windows import cut, words_in_rows
@@ -241,6 +248,31 @@ def test_a_recipe_that_the_weights_were_not_trained_with_is_refused(steps, train
     options = steps.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt, **change)
     with pytest.raises(InputError, match="its weights are another network's"):
         decode_story.main(**options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_asked_for_and_not_there_is_told(steps, train, tmp_path):
+    trained = train(**SHORT)
+    command = steps.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt)
+    options = json.loads(command["settings"]) | {"device": "cuda"}
+    with pytest.raises(InputError, match="device: cuda asked for, but there is no GPU"):
+        decode_story.main(**command | {"settings": json.dumps(options)})
+    assert not command["out"].exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [
+        ("cuda", "auto", torch.bfloat16),
+        ("cuda", "bf16-mixed", torch.bfloat16),
+        ("cuda", "16-mixed", torch.float16),
+        ("cuda", "32-true", None),
+        ("cpu", "auto", None),
+        ("cpu", "bf16-mixed", torch.bfloat16),
+    ],
+)
+def test_decoding_is_as_precise_as_training(device, precision, expected):
+    assert autocast_type(torch.device(device), precision) == expected
 
 
 def test_a_story_shorter_than_a_window_is_refused(steps, train, tmp_path):

@@ -94,7 +94,7 @@ def decode_settings(setting):
         decoding=settings.brain.decoding.model_dump(),
         text=stage1_of(setting) == setting,
         controls=has_controls(settings.brain, setting),
-        device=settings.brain.device,
+        **settings.brain.model_dump(include={"device", "precision"}),
     )
 
 

@@ -39,6 +39,7 @@ from hearsay.brain.windows import Window, cut
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.provenance import Run
+from hearsay.training.devices import device_of
 
 if TYPE_CHECKING:
     from hearsay.brain.language_model import LanguageModel
@@ -62,12 +63,13 @@ COLUMNS = [
 
 @dataclass
 class Decoder:
-    """A trained setting, ready to turn prompts into text."""
+    """A trained setting, ready to turn prompts into text; `precision` is the training's."""
 
     language_model: "LanguageModel"
     text: AlignedText
     options: dict[str, Any]
     device: torch.device
+    precision: str = "auto"
 
     def decode(
         self,
@@ -107,9 +109,15 @@ class Decoder:
         return torch.cat(blocks)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-        )
+        kind = autocast_type(self.device, self.precision)
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+
+
+def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
+    """What a training of this precision (Fabric's, or ``auto``) computes in; None: as it is."""
+    if precision == "auto" and device.type == "cuda":
+        precision = "bf16-mixed"
+    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
 
 
 def inputs_of(story: Story, draws: int, *, controls: bool) -> list[tuple[str, int, np.ndarray]]:
@@ -211,7 +219,9 @@ def main(
     fmri_prompt: Path = typer.Option(help="what train_fmri_prompt wrote"),
     encoder: Path = typer.Option(help="folder of the frozen text encoder"),
     language_model: Path = typer.Option(help="folder of the causal language model"),
-    settings: str = typer.Option(help="recipe, decoding, what to decode and device, as JSON"),
+    settings: str = typer.Option(
+        help="recipe, decoding, what to decode, device and precision as JSON"
+    ),
     threads: int = typer.Option(1, help="CPU threads"),
     out: Path = typer.Option(help="CSV to write: one row a window, input and draw"),
     record: Path = typer.Option(help="run record to write"),
@@ -235,10 +245,10 @@ def main(
     causal = set_tuning(causal, tuned=tuned, lora_rank=recipe["lora_rank"])
     mapper = make_mapper(first["feature_size"], first["width"], first["recipe"])
     brain = make_encoder(len(stories.voxels), second["width"], recipe)
-    cuda = options["device"] != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if cuda else "cpu")
+    device = device_of(options["device"])
     text = AlignedText.of_recipe(tokenizer, recipe)
-    decoder = Decoder(causal.to(device).eval(), text, options["decoding"], device)
+    causal = causal.to(device).eval()
+    decoder = Decoder(causal, text, options["decoding"], device, options["precision"])
 
     window = recipe["window"]
     cutting = {"window": window, "hop": window, "context": recipe["hrf_context"]}

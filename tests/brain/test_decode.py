@@ -16,6 +16,7 @@ from hearsay.brain.decode_story import (
     autocast_type,
     expected_words,
     inputs_of,
+    null_rows,
     row_of,
 )
 from hearsay.brain.generate import Generated
@@ -95,6 +96,22 @@ def test_a_tr_that_the_cap_has_cut_has_no_mark(gpt2_tokenizer, make_stories, ids
     row = row_of(window, 0, "fmri", 0, Generated(tokens, ended), 3, decoder)
     assert row["decoded_aligned"] == aligned
     assert row["decoded"] == " ".join(aligned.replace("$", "").split())
+
+
+def test_the_null_is_not_cut_by_the_cap_of_the_fmri_s_text(
+    gpt2_tokenizer, small_gpt2, make_stories
+):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = small_gpt2(gpt2_tokenizer)
+    text = AlignedText(gpt2_tokenizer, max_tokens=12)
+    options = {"draws": 3, "beams": 1, "top_p": 0.9, "words_per_tr": 12, "method": "greedy"}
+    decoder = Decoder(model, text, options, torch.device("cpu"))
+    windows = cut(make_stories().stories["harbour"], window=3, hop=3)
+    # Sampled words have more tokens than the likeliest ones, and alignment tokens between them.
+    rows = null_rows(windows, [{"input": "fmri", "decoded": "the the the"}] * WINDOWS, decoder)
+    assert {row["ended"] for row in rows} == {"words"}
+    assert {len(row["decoded"].split()) for row in rows} == {3}
 
 
 def test_the_null_has_as_many_words_as_the_fmri_s_text(table):

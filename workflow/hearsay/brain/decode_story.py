@@ -25,7 +25,7 @@ from tqdm import tqdm
 from hearsay.brain.aligned_text import MARK, AlignedText, joined
 from hearsay.brain.controls import noise, noise_stories, shuffled_in_time
 from hearsay.brain.generate import Generated, generate
-from hearsay.brain.language_model import load_causal, load_encoder
+from hearsay.brain.language_model import context_of, load_causal, load_encoder
 from hearsay.brain.prompted import (
     check_about,
     load_prompted,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 STEP = "hearsay.brain.decode_story"
 ROWS = 256  # decoded at once
+NULL_TOKENS = 4  # tokens of the null model, in units of recipe.max_tokens
 COLUMNS = [
     "story",
     "window",
@@ -195,7 +196,11 @@ def decode_prompts(
 def null_rows(
     windows: Sequence[Window], rows: Sequence[dict[str, Any]], decoder: Decoder
 ) -> list[dict[str, Any]]:
-    """The language model alone, sampled, with the length of each window's fMRI decoding."""
+    """The language model alone, sampled, with the length of each window's fMRI decoding.
+
+    It may take up to `NULL_TOKENS` times as many tokens for it, as far as the model's context goes:
+    sampled words are longer than the likeliest ones, and alignment tokens come between them.
+    """
     lengths = [len(row["decoded"].split()) for row in rows if row["input"] == "fmri"]
     tokenizer, model = decoder.text.tokenizer, decoder.language_model
     first = next(i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if i is not None)
@@ -203,7 +208,10 @@ def null_rows(
         start = model.get_input_embeddings()(torch.tensor([[first]], device=decoder.device))
     sources = [("null", draw) for draw in range(decoder.options["draws"])]
     # Alignment tokens are no words and are left out.
-    counting = AlignedText(tokenizer, stop="words", max_tokens=decoder.text.max_tokens)
+    longest = NULL_TOKENS * decoder.text.max_tokens
+    if context := context_of(model):
+        longest = min(longest, context - 1)  # one position is the start's
+    counting = AlignedText(tokenizer, stop="words", max_tokens=longest)
     prompts = start.expand(len(windows) * len(sources), -1, -1)
     return decode_prompts(
         windows, lengths, sources, prompts, decoder, text=counting, method="nucleus", seed=1

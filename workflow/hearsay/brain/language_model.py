@@ -112,10 +112,16 @@ def with_lora(model: "LanguageModel", rank: int) -> "LanguageModel":
     return cast("LanguageModel", adapted)  # it hands on what it does not have itself
 
 
+def context_of(model: "LanguageModel") -> int:
+    """Positions of a prompt and its text together; 0 where the model names no limit."""
+    config = model.config
+    named = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 0)
+    return int(named or 0)
+
+
 def check_context(model: "LanguageModel", prompt_length: int, max_tokens: int) -> None:
     """Refuse a prompt and target that are longer than the model's context."""
-    config = model.config
-    context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 0)
+    context = context_of(model)
     if context and prompt_length + max_tokens > context:
         raise InputError(
             f"a prompt of {prompt_length} and up to {max_tokens} tokens do not fit the language "

@@ -125,6 +125,14 @@ def test_dry_run_of_the_real_dataset_needs_no_network(clone, snakemake) -> None:
         assert size in line.group()
 
 
+def test_dry_run_tells_of_raw_scans(clone, snakemake) -> None:
+    raw = 'brain={"raw": {"UTS01": ["souls"]}}'
+    present = "results/paper/brain/UTS01/present.tsv"
+    done = snakemake(clone(), "-n", "--cores", "1", present, "--config", raw)
+    assert done.status == 0, done.text
+    assert re.search(r"fetch_subject: UTS01 .* on disk, and the raw scans of souls", done.text)
+
+
 def test_unknown_subject_lists_the_valid_ones(clone, snakemake) -> None:
     done = snakemake(clone(), "-n", "--cores", "1", "results/paper/brain/UTS77/present.tsv")
     assert done.status != 0

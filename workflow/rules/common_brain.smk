@@ -49,12 +49,15 @@ def fetch_plan(subject):
     manifest = dataset_settings(brain.dataset).manifest
     if manifest is None:
         return f"{subject} of {brain.dataset}; sizes are known once it is cloned"
+    asked = fetch_settings(subject)
     with told_by_snakemake():
-        files = plan(ROOT / manifest, subject, brain.stories, mask=brain.voxels.method == "mask")
+        files = plan(ROOT / manifest, subject, asked["stories"], mask=asked["mask"])
     rows = sum(files.stories.values())
     return (
         f"{subject} of {brain.dataset}, {len(files.stories)} stories with {rows} rows, "
         f"{len(files.of('textgrid'))} TextGrids, {size_text(files.bytes())} on disk"
+        # No manifest lists these.
+        + "".join(f", and the raw scans of {story}" for story in asked["raw"])
     )
 
 

@@ -70,6 +70,14 @@ def prepare_settings():
     )
 
 
+def voxels_file(subject):
+    """The user's own file of voxels, if there is one; what lies in a clone comes with it."""
+    voxels = settings.brain.voxels
+    if voxels.method not in ("indices", "mask") or voxels.file is None or "{clone}" in voxels.file:
+        return []
+    return [voxels.file.replace("{subject}", subject)]
+
+
 def recipe_settings(setting, part):
     """What a training of one setting reads."""
     brain = settings.brain

@@ -10,7 +10,15 @@ import torch
 
 from hearsay.brain import decode_story
 from hearsay.brain.aligned_text import AlignedText
-from hearsay.brain.decode_story import COLUMNS, Decoder, expected_words, inputs_of, row_of
+from hearsay.brain.decode_story import (
+    COLUMNS,
+    Decoder,
+    autocast_type,
+    expected_words,
+    inputs_of,
+    null_rows,
+    row_of,
+)
 from hearsay.brain.generate import Generated
 from hearsay.brain.stories import write_stories
 from hearsay.brain.windows import cut, words_in_rows
@@ -88,6 +96,22 @@ def test_a_tr_that_the_cap_has_cut_has_no_mark(gpt2_tokenizer, make_stories, ids
     row = row_of(window, 0, "fmri", 0, Generated(tokens, ended), 3, decoder)
     assert row["decoded_aligned"] == aligned
     assert row["decoded"] == " ".join(aligned.replace("$", "").split())
+
+
+def test_the_null_is_not_cut_by_the_cap_of_the_fmri_s_text(
+    gpt2_tokenizer, small_gpt2, make_stories
+):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = small_gpt2(gpt2_tokenizer)
+    text = AlignedText(gpt2_tokenizer, max_tokens=12)
+    options = {"draws": 3, "beams": 1, "top_p": 0.9, "words_per_tr": 12, "method": "greedy"}
+    decoder = Decoder(model, text, options, torch.device("cpu"))
+    windows = cut(make_stories().stories["harbour"], window=3, hop=3)
+    # Sampled words have more tokens than the likeliest ones, and alignment tokens between them.
+    rows = null_rows(windows, [{"input": "fmri", "decoded": "the the the"}] * WINDOWS, decoder)
+    assert {row["ended"] for row in rows} == {"words"}
+    assert {len(row["decoded"].split()) for row in rows} == {3}
 
 
 def test_the_null_has_as_many_words_as_the_fmri_s_text(table):
@@ -241,6 +265,31 @@ def test_a_recipe_that_the_weights_were_not_trained_with_is_refused(steps, train
     options = steps.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt, **change)
     with pytest.raises(InputError, match="its weights are another network's"):
         decode_story.main(**options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_asked_for_and_not_there_is_told(steps, train, tmp_path):
+    trained = train(**SHORT)
+    command = steps.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt)
+    options = json.loads(command["settings"]) | {"device": "cuda"}
+    with pytest.raises(InputError, match="device: cuda asked for, but there is no GPU"):
+        decode_story.main(**command | {"settings": json.dumps(options)})
+    assert not command["out"].exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [
+        ("cuda", "auto", torch.bfloat16),
+        ("cuda", "bf16-mixed", torch.bfloat16),
+        ("cuda", "16-mixed", torch.float16),
+        ("cuda", "32-true", None),
+        ("cpu", "auto", None),
+        ("cpu", "bf16-mixed", torch.bfloat16),
+    ],
+)
+def test_decoding_is_as_precise_as_training(device, precision, expected):
+    assert autocast_type(torch.device(device), precision) == expected
 
 
 def test_a_story_shorter_than_a_window_is_refused(steps, train, tmp_path):

@@ -13,9 +13,12 @@ from hearsay.brain.recipes import (
     PARTS,
     PRESETS,
     PUBLIC_CODE,
+    check_scored,
     controls_of,
+    has_controls,
     part_of,
     recipe_of,
+    records_of,
     settings_of,
     text_prompt_of,
 )
@@ -123,6 +126,31 @@ def test_stage_1_is_trained_once_for_all_that_share_it():
     }
 
 
+def test_records_of_a_subject_hold_every_stage_1_that_it_rests_on():
+    config = brain(settings=TABLES, settings_of={"S2": ["no-contrast", "longer", "wr"]})
+    assert records_of(config, "S2") == [
+        "present",
+        "windows",
+        "word_rate",
+        "wr/text_prompt",
+        "wr/fmri_prompt",
+        "wr/decoded",
+        "bpgpt/text_prompt",  # shared by two, and no setting of this subject's
+        "longer/fmri_prompt",
+        "longer/decoded",
+        "no-contrast/fmri_prompt",
+        "no-contrast/decoded",
+        "scores",
+    ]
+
+
+def test_windows_that_no_protocol_scores_are_refused_before_anything_is_trained():
+    config = brain(settings={"a": {}, "b": {"recipe": {"window": 15}}}, settings_of={"S2": ["a"]})
+    check_scored(config, "S2")
+    with pytest.raises(InputError, match=r"setting 'b' has windows of 15 TRs, .* 10 .*20 s"):
+        check_scored(config, "S1")
+
+
 def test_settings_and_controls_of_a_subject():
     config = brain(settings=TABLES, settings_of={"S2": ["frozen", "bpgpt"]})
     by_length = sorted(TABLES, key=lambda name: (len(name), name))
@@ -133,6 +161,24 @@ def test_settings_and_controls_of_a_subject():
     assert all(text_prompt_of(turned, name) == text_prompt_of(config, name) for name in TABLES)
     assert controls_of(config, "S1") == {"bpgpt": "noise"}
     assert controls_of(config, "S2") == {}
+
+
+def test_only_settings_that_are_compared_have_controls():
+    every = brain(settings=TABLES)
+    assert [name for name in TABLES if has_controls(every, name)] == [
+        n for n in TABLES if n != "noise"
+    ]
+    some = brain(settings=TABLES, controls=["wr", "bpgpt"])
+    assert [name for name in TABLES if has_controls(some, name)] == ["bpgpt", "wr"]
+    assert controls_of(some, "S1") == {"bpgpt": "noise"}
+    # Nothing but what is decoded with its controls can be held against a trained one.
+    other = brain(settings=TABLES, controls=["wr"])
+    assert controls_of(other, "S1") == {}
+    nothing = brain(settings=TABLES, controls=[])
+    assert not any(has_controls(nothing, name) for name in TABLES)
+    assert controls_of(nothing, "S1") == {}
+    # The setting that it is a control of is not trained for this subject.
+    assert controls_of(brain(settings=TABLES, settings_of={"S1": ["wr", "noise"]}), "S1") == {}
 
 
 @pytest.mark.parametrize(

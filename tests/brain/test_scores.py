@@ -296,7 +296,9 @@ def change(folder, name: str, edit) -> str:
         (lambda f: f.assign(story="quarry"), "holds story 'quarry', but the test story"),
         (lambda f: f.drop(columns="decoded"), "no column decoded"),
         (lambda f: f.assign(window="x"), "not a table of decoded windows"),
-        (lambda f: f.assign(start=f.start / 2), "windows overlap"),
+        (lambda f: f.assign(start=f.start / 2), "windows begin 10 s apart, not 20"),
+        # Marks beyond the tenth have no TR in a window of 20 s.
+        (lambda f: f.assign(start=f.start * 1.5), "windows begin 30 s apart, not 20"),
         (lambda f: f.iloc[:0], "no window was decoded"),
     ],
 )

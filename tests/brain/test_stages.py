@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from tiny_subject import write_pretrained
+from transformers import BertForMaskedLM
 
 import hearsay
 from hearsay.brain import stage, train_fmri_prompt, train_text_prompt, window_features
@@ -487,3 +489,28 @@ def test_folders_without_a_model_are_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="cannot be loaded"):
         load_causal(tmp_path)
+
+
+@pytest.mark.parametrize("which", ["encoder", "language_model"])
+def test_a_model_without_all_its_weights_is_refused(gpt2_tokenizer, tmp_path, which):
+    folder = getattr(write_pretrained(tmp_path, gpt2_tokenizer), which)
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in sorted(weights) if name.endswith(("dense.weight", "c_fc.weight")))
+    save_file(
+        {name: tensor for name, tensor in weights.items() if name != lost},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    load = load_encoder if which == "encoder" else load_causal
+    with pytest.raises(InputError, match=r"1 weights are missing, such as .*weight") as error:
+        load(folder)
+    assert str(folder) in str(error.value)
+
+
+def test_a_language_model_that_sees_its_targets_is_refused(pretrained, tmp_path):
+    tokenizer = load_encoder(pretrained.encoder)[1]
+    tokenizer.save_pretrained(tmp_path)
+    BertForMaskedLM(load_encoder(pretrained.encoder)[0].config).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="BertLMHeadModel sees later tokens") as error:
+        load_causal(tmp_path)
+    assert str(tmp_path) in str(error.value)

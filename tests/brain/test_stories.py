@@ -441,6 +441,15 @@ def test_all_bad_stories_are_named_at_once(subject):
     )
 
 
+def test_repeats_of_another_length_are_refused_by_file(subject):
+    with h5py.File(subject.responses(TEST), "a") as file:
+        shorter = file["individual_repeats"][:, :-1]
+        del file["individual_repeats"]
+        file["individual_repeats"] = shorter
+    rows = subject.trs[TEST] - 20
+    subject.refused(f"{TEST}.hf5: individual_repeats have {rows - 1} rows, data {rows}; fetch")
+
+
 def test_other_bad_input(subject):
     subject.refused(
         "no method 'best'; there are indices, mask, select, all", voxels={"method": "best"}

@@ -114,6 +114,33 @@ def test_columns_of_a_mask_are_in_pycortex_order(tmp_path):
     refused("not on the grid of", mask_columns, *files)
 
 
+@pytest.mark.parametrize("roi", [None, "1"])
+def test_what_is_not_a_number_is_outside_an_roi(tmp_path, roi):
+    affine = np.eye(4)
+    thick, labels = np.ones((3, 3, 3), np.uint8), np.zeros((3, 3, 3), np.float32)
+    labels[0], labels[2, 2, 2], labels[1, 1, 1] = (
+        np.nan,
+        np.inf,
+        1.0,
+    )  # as resampling leaves what it has not seen
+    nibabel.save(nibabel.Nifti1Image(thick, affine), tmp_path / "thick.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(labels, affine), tmp_path / "roi.nii.gz")
+    found = mask_columns(tmp_path / "roi.nii.gz", tmp_path / "thick.nii.gz", roi)
+    np.testing.assert_array_equal(found, [13])
+
+
+@pytest.mark.parametrize("name", ["roi", "thick"])
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_half_a_volume_is_refused_by_name(tmp_path, name, ending):
+    volume = np.random.default_rng(0).random((20, 20, 20)).astype(np.float32)
+    files = [tmp_path / f"roi{ending}", tmp_path / f"thick{ending}"]
+    for file in files:
+        nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), file)
+    half = tmp_path / f"{name}{ending}"
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    refused(f"{name}.nii.* fetch it again", mask_columns, *files)
+
+
 # --- features of words --------------------------------------------------------------------------
 
 
@@ -152,6 +179,16 @@ def test_reduction_is_whitened_and_ignores_silence():
     np.testing.assert_allclose(scores.T @ scores / len(scores), np.eye(3), atol=1e-8)
     assert np.isfinite(reduction(features)).all()
     refused("no words", Reduction.fit, [features[::3]])
+
+
+def test_a_tokeniser_that_pads_adds_nothing_to_a_word(tmp_path):
+    table = write_encoder(tmp_path / "encoder")
+    file = tmp_path / "encoder" / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.enable_padding(length=9)
+    tokenizer.enable_truncation(9)
+    tokenizer.save(str(file))
+    np.testing.assert_allclose(Embeddings(tmp_path / "encoder")("boat"), table[4], rtol=1e-6)
 
 
 def test_encoders_without_what_is_needed(tmp_path):

@@ -16,6 +16,7 @@ from hearsay.brain.windows import words_in_rows
 from hearsay.brain.word_rate import delayed, fit_word_rate, lanczos, word_rate, words_heard
 from hearsay.corpora.textgrid import Word
 from hearsay.errors import InputError
+from hearsay.settings.brain import WordRate as Settings
 
 ROWS, VOXELS = 60, 12
 ALPHAS = [0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0]
@@ -100,6 +101,21 @@ def test_noise_alone_gives_the_mean_rate(training):
     model = fit_word_rate(noise, [1.0, 1e7])
     assert model.alpha == 1e7
     np.testing.assert_allclose(model(noise[0].responses), model.mean, atol=0.01)
+
+
+def test_penalties_go_as_far_as_those_of_tang_et_al():
+    squared = np.logspace(1, 3, 10) ** 2  # their ridge regression squares what it is given
+    alphas = np.array(Settings().alphas)
+    assert alphas.min() <= squared.min()
+    assert alphas.max() >= squared.max()
+    # Voxels that do not follow the speech then predict its mean rate, and no more.
+    rng = np.random.default_rng(0)
+    deaf = [
+        replace(story, responses=rng.normal(size=(ROWS, VOXELS)).astype(np.float32))
+        for story in (simulate(k) for k in range(6))
+    ]
+    model = fit_word_rate(deaf, list(alphas))
+    assert np.std(np.concatenate([model(s.responses) for s in deaf])) < 0.05 * model.mean
 
 
 def test_both_ways_of_solving_agree_with_plain_ridge(training, monkeypatch):

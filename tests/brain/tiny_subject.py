@@ -218,6 +218,7 @@ class Steps:
             "text": text,
             "controls": controls,
             "device": "cpu",
+            "precision": "auto",
         }
         return self._shared(subject, settings) | {
             "word_rate": rates,

@@ -125,6 +125,30 @@ def test_dry_run_of_the_real_dataset_needs_no_network(clone, snakemake) -> None:
         assert size in line.group()
 
 
+def test_dry_run_tells_of_raw_scans(clone, snakemake) -> None:
+    raw = 'brain={"raw": {"UTS01": ["souls"]}}'
+    present = "results/paper/brain/UTS01/present.tsv"
+    done = snakemake(clone(), "-n", "--cores", "1", present, "--config", raw)
+    assert done.status == 0, done.text
+    assert re.search(r"fetch_subject: UTS01 .* on disk, and the raw scans of souls", done.text)
+
+
+def test_a_file_of_voxels_is_an_input(clone, snakemake) -> None:
+    """Missing, it is told before anything is fetched; changed, the stories are prepared again."""
+    folder = clone()
+    windows = "results/paper/brain/UTS01/windows.h5"
+    voxels = 'brain={"voxels": {"method": "indices", "file": "rois/{subject}.json", "roi": "AC"}}'
+    command = ("-n", "--cores", "1", windows, "--config", voxels)
+    done = snakemake(folder, *command)
+    assert done.status != 0
+    assert "rois/UTS01.json" in done.text
+    (folder / "rois").mkdir()
+    (folder / "rois" / "UTS01.json").write_text('{"AC": [1]}')
+    done = snakemake(folder, *command)
+    assert done.status == 0, done.text
+    assert done.jobs["prepare_stories"] == 1
+
+
 def test_unknown_subject_lists_the_valid_ones(clone, snakemake) -> None:
     done = snakemake(clone(), "-n", "--cores", "1", "results/paper/brain/UTS77/present.tsv")
     assert done.status != 0

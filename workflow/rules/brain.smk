@@ -20,6 +20,7 @@ rule prepare_stories:
             for story in settings.brain.raw.get(w.subject, [])
         ],
         encoder=ENCODER if settings.brain.voxels.method == "select" else [],
+        voxels=lambda w: voxels_file(w.subject),
     output:
         windows="<results>/brain/{subject}/windows.h5",
         record="<results>/brain/{subject}/windows.run.json",

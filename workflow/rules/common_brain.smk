@@ -1,10 +1,13 @@
 """What the rules of fMRI, decoding and its tables use: datasets, settings of each step, records."""
 
 from hearsay.brain.recipes import (
+    check_scored,
     controls_of,
+    has_controls,
     ordered,
     part_of,
     recipe_of,
+    records_of,
     settings_of,
     text_prompt_of,
 )
@@ -46,12 +49,15 @@ def fetch_plan(subject):
     manifest = dataset_settings(brain.dataset).manifest
     if manifest is None:
         return f"{subject} of {brain.dataset}; sizes are known once it is cloned"
+    asked = fetch_settings(subject)
     with told_by_snakemake():
-        files = plan(ROOT / manifest, subject, brain.stories, mask=brain.voxels.method == "mask")
+        files = plan(ROOT / manifest, subject, asked["stories"], mask=asked["mask"])
     rows = sum(files.stories.values())
     return (
         f"{subject} of {brain.dataset}, {len(files.stories)} stories with {rows} rows, "
         f"{len(files.of('textgrid'))} TextGrids, {size_text(files.bytes())} on disk"
+        # No manifest lists these.
+        + "".join(f", and the raw scans of {story}" for story in asked["raw"])
     )
 
 
@@ -62,6 +68,14 @@ def prepare_settings():
         version=dataset_settings(brain.dataset).version,
         **brain.model_dump(include={"dataset", "stories", "test_story", "validation", "voxels"}),
     )
+
+
+def voxels_file(subject):
+    """The user's own file of voxels, if there is one; what lies in a clone comes with it."""
+    voxels = settings.brain.voxels
+    if voxels.method not in ("indices", "mask") or voxels.file is None or "{clone}" in voxels.file:
+        return []
+    return [voxels.file.replace("{subject}", subject)]
 
 
 def recipe_settings(setting, part):
@@ -76,12 +90,7 @@ def recipe_settings(setting, part):
 def brain_records(subject):
     """Run records behind one subject's scores, in the order in which they were made."""
     folder = f"<results>/brain/{subject}"
-    names = ["present", "windows", "word_rate"]
-    for setting in settings_of(settings.brain, subject):
-        if stage1_of(setting) == setting:
-            names.append(f"{setting}/text_prompt")
-        names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
-    return [f"{folder}/{name}.run.json" for name in [*names, "scores"]]
+    return [f"{folder}/{name}.run.json" for name in records_of(settings.brain, subject)]
 
 
 def stage1_of(setting):
@@ -90,15 +99,13 @@ def stage1_of(setting):
 
 
 def decode_settings(setting):
-    """What `decode_story` reads; a control has no controls of its own."""
-    recipe = part_of(settings.brain, setting, "decode")
+    """What `decode_story` reads."""
     return dict(
-        recipe=recipe,
+        recipe=part_of(settings.brain, setting, "decode"),
         decoding=settings.brain.decoding.model_dump(),
         text=stage1_of(setting) == setting,
-        controls=recipe["input"] == "fmri"
-        and setting in (settings.brain.controls or settings.brain.settings),
-        device=settings.brain.device,
+        controls=has_controls(settings.brain, setting),
+        **settings.brain.model_dump(include={"device", "precision"}),
     )
 
 
@@ -122,6 +129,8 @@ def brain_memory(setting=None):
 
 
 def score_settings(subject):
-    """What `score_story` reads."""
+    """What `score_story` reads; refuses windows that it cannot score."""
+    with told_by_snakemake():
+        check_scored(settings.brain, subject)
     scores = settings.brain.scores.model_dump(exclude={"bertscore"})
     return dict(controls=controls_of(settings.brain, subject), **scores)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from hearsay.brain.aligned_text import MARK, AlignedText, joined
 from hearsay.brain.controls import noise, noise_stories, shuffled_in_time
 from hearsay.brain.generate import Generated, generate
-from hearsay.brain.language_model import load_causal, load_encoder
+from hearsay.brain.language_model import context_of, load_causal, load_encoder
 from hearsay.brain.prompted import (
     check_about,
     load_prompted,
@@ -39,12 +39,14 @@ from hearsay.brain.windows import Window, cut
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.provenance import Run
+from hearsay.training.devices import device_of
 
 if TYPE_CHECKING:
     from hearsay.brain.language_model import LanguageModel
 
 STEP = "hearsay.brain.decode_story"
 ROWS = 256  # decoded at once
+NULL_TOKENS = 4  # tokens of the null model, in units of recipe.max_tokens
 COLUMNS = [
     "story",
     "window",
@@ -62,12 +64,13 @@ COLUMNS = [
 
 @dataclass
 class Decoder:
-    """A trained setting, ready to turn prompts into text."""
+    """A trained setting, ready to turn prompts into text; `precision` is the training's."""
 
     language_model: "LanguageModel"
     text: AlignedText
     options: dict[str, Any]
     device: torch.device
+    precision: str = "auto"
 
     def decode(
         self,
@@ -107,9 +110,15 @@ class Decoder:
         return torch.cat(blocks)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-        )
+        kind = autocast_type(self.device, self.precision)
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+
+
+def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
+    """What a training of this precision (Fabric's, or ``auto``) computes in; None: as it is."""
+    if precision == "auto" and device.type == "cuda":
+        precision = "bf16-mixed"
+    return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
 
 
 def inputs_of(story: Story, draws: int, *, controls: bool) -> list[tuple[str, int, np.ndarray]]:
@@ -187,7 +196,11 @@ def decode_prompts(
 def null_rows(
     windows: Sequence[Window], rows: Sequence[dict[str, Any]], decoder: Decoder
 ) -> list[dict[str, Any]]:
-    """The language model alone, sampled, with the length of each window's fMRI decoding."""
+    """The language model alone, sampled, with the length of each window's fMRI decoding.
+
+    It may take up to `NULL_TOKENS` times as many tokens for it, as far as the model's context goes:
+    sampled words are longer than the likeliest ones, and alignment tokens come between them.
+    """
     lengths = [len(row["decoded"].split()) for row in rows if row["input"] == "fmri"]
     tokenizer, model = decoder.text.tokenizer, decoder.language_model
     first = next(i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if i is not None)
@@ -195,7 +208,10 @@ def null_rows(
         start = model.get_input_embeddings()(torch.tensor([[first]], device=decoder.device))
     sources = [("null", draw) for draw in range(decoder.options["draws"])]
     # Alignment tokens are no words and are left out.
-    counting = AlignedText(tokenizer, stop="words", max_tokens=decoder.text.max_tokens)
+    longest = NULL_TOKENS * decoder.text.max_tokens
+    if context := context_of(model):
+        longest = min(longest, context - 1)  # one position is the start's
+    counting = AlignedText(tokenizer, stop="words", max_tokens=longest)
     prompts = start.expand(len(windows) * len(sources), -1, -1)
     return decode_prompts(
         windows, lengths, sources, prompts, decoder, text=counting, method="nucleus", seed=1
@@ -211,7 +227,9 @@ def main(
     fmri_prompt: Path = typer.Option(help="what train_fmri_prompt wrote"),
     encoder: Path = typer.Option(help="folder of the frozen text encoder"),
     language_model: Path = typer.Option(help="folder of the causal language model"),
-    settings: str = typer.Option(help="recipe, decoding, what to decode and device, as JSON"),
+    settings: str = typer.Option(
+        help="recipe, decoding, what to decode, device and precision as JSON"
+    ),
     threads: int = typer.Option(1, help="CPU threads"),
     out: Path = typer.Option(help="CSV to write: one row a window, input and draw"),
     record: Path = typer.Option(help="run record to write"),
@@ -235,10 +253,10 @@ def main(
     causal = set_tuning(causal, tuned=tuned, lora_rank=recipe["lora_rank"])
     mapper = make_mapper(first["feature_size"], first["width"], first["recipe"])
     brain = make_encoder(len(stories.voxels), second["width"], recipe)
-    cuda = options["device"] != "cpu" and torch.cuda.is_available()
-    device = torch.device("cuda" if cuda else "cpu")
+    device = device_of(options["device"])
     text = AlignedText.of_recipe(tokenizer, recipe)
-    decoder = Decoder(causal.to(device).eval(), text, options["decoding"], device)
+    causal = causal.to(device).eval()
+    decoder = Decoder(causal, text, options["decoding"], device, options["precision"])
 
     window = recipe["window"]
     cutting = {"window": window, "hop": window, "context": recipe["hrf_context"]}

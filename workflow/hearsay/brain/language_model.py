@@ -27,10 +27,22 @@ if TYPE_CHECKING:
 
 
 def load_causal(folder: Path | str) -> "tuple[LanguageModel, Any]":
-    """A causal language model (float32, evaluation mode) and its tokeniser, from a local folder."""
+    """A causal language model (float32, evaluation mode) and its tokeniser, from a local folder.
+
+    Raises
+    ------
+    InputError
+        for what is no whole model, and for one that attends in both directions, as BERT does: it
+        would see the tokens that it is trained to say.
+    """
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     model, tokenizer = _load(folder, AutoModelForCausalLM)
+    if _sees_ahead(model):
+        raise InputError(
+            f"{folder}: {type(model).__name__} sees later tokens, so it can be no language model "
+            "that is prompted; name a causal one, such as gpt2, as brain.language_model"
+        )
     # Many models come with sampling, penalties and ends of their own, which would enter decoding.
     model.generation_config = GenerationConfig()
     return model, tokenizer
@@ -56,17 +68,34 @@ def _load(folder: Path | str, kind: Any) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
-        model = kind.from_pretrained(
+        model, loaded = kind.from_pretrained(
             str(folder),
             local_files_only=True,
             dtype=torch.float32,
+            output_loading_info=True,
             use_safetensors=True,
             trust_remote_code=False,
         )
     except Exception as error:  # bare exceptions for a bad file
         reason = reason_of(error)
         raise InputError(f"{folder}: cannot be loaded: {reason}") from None
+    # transformers draws what is missing at random; a pooler is not read here.
+    if missing := sorted(name for name in loaded["missing_keys"] if "pooler." not in name):
+        raise InputError(
+            f"{folder}: {len(missing)} weights are missing, such as {missing[0]}; fetch the model "
+            "again, or name one of the right kind"
+        )
     return model.eval(), tokenizer
+
+
+def _sees_ahead(model: "LanguageModel") -> bool:
+    """Whether the logits at a first token depend on the token after it."""
+    weights = model.get_input_embeddings().weight.detach()
+    with torch.enable_grad():
+        embedded = weights[:2].clone().unsqueeze(0).requires_grad_()
+        first = model(inputs_embeds=embedded, use_cache=False).logits[0, 0]
+        (slope,) = torch.autograd.grad(first.square().sum(), embedded)
+    return bool(slope[0, 1].any())
 
 
 def with_lora(model: "LanguageModel", rank: int) -> "LanguageModel":
@@ -83,10 +112,16 @@ def with_lora(model: "LanguageModel", rank: int) -> "LanguageModel":
     return cast("LanguageModel", adapted)  # it hands on what it does not have itself
 
 
+def context_of(model: "LanguageModel") -> int:
+    """Positions of a prompt and its text together; 0 where the model names no limit."""
+    config = model.config
+    named = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 0)
+    return int(named or 0)
+
+
 def check_context(model: "LanguageModel", prompt_length: int, max_tokens: int) -> None:
     """Refuse a prompt and target that are longer than the model's context."""
-    config = model.config
-    context = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 0)
+    context = context_of(model)
     if context and prompt_length + max_tokens > context:
         raise InputError(
             f"a prompt of {prompt_length} and up to {max_tokens} tokens do not fit the language "

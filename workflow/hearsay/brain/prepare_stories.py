@@ -194,6 +194,11 @@ def load_story(material: Material, split: str, voxels: np.ndarray) -> tuple[Stor
     count = repeats_of(material.responses) if split == "test" else 0
     if count:
         each = [zscore(read_responses(material.responses, voxels, repeat=k)) for k in range(count)]
+        if len(each[0]) != len(x):
+            raise InputError(
+                f"{material.responses}: individual_repeats have {len(each[0])} rows, "
+                f"data {len(x)}; fetch the file anew"
+            )
         story = replace(story, repeats=np.stack(each))
         facts["repeats"] = count
     return story, facts

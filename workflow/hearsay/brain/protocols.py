@@ -80,7 +80,8 @@ def read_decoded(path: Path | str, story: str) -> Decoded:
     ------
     InputError
         if the file is no such table, holds another story, or an input or draw does not have the
-        same windows as the others; windows must not overlap.
+        same windows as the others; and for windows that do not begin 20 s apart, the length that
+        both protocols score.
     """
     text = dict.fromkeys(
         ["story", "input", "reference", "decoded", "reference_aligned", "decoded_aligned"], str
@@ -106,8 +107,12 @@ def read_decoded(path: Path | str, story: str) -> Decoded:
         for (kind, _), rows in groups
     }
     first = next(iter(decoded.values()))
-    if (first["start"].diff().dropna() < SECONDS).any():
-        raise InputError(f"{path}: windows overlap; decode windows of {SECONDS} s that do not")
+    apart = first["start"].diff().dropna()
+    if len(wrong := apart[apart != SECONDS]):
+        raise InputError(
+            f"{path}: windows begin {wrong.iloc[0]:g} s apart, not {SECONDS}; decode windows of "
+            f"{SECONDS} s (recipe.window: {round(SECONDS / TR)})"
+        )
     for (kind, draw), rows in decoded.items():
         if list(rows["window"]) != list(first["window"]):
             raise InputError(

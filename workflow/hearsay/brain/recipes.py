@@ -10,7 +10,9 @@ from hearsay.errors import InputError
 from hearsay.settings.brain import Brain, Recipe
 
 # What the public code does where that changes results; the sources are the paper's repository and
-# the settings its authors ran. Its test-set model selection is not among them.
+# the settings its authors ran. Not among them: model selection on the test story; a stop that
+# watches for another token than the targets have, so that every text has 128; 300 epochs, where its
+# defaults say 100; and dropout in GPT-2 and in the mapping network while stage 2 trains neither.
 PUBLIC_CODE: dict[str, Any] = {
     "prompt_length": 100,
     "finetune": "stage1",
@@ -34,6 +36,7 @@ BEST: dict[str, Any] = {
     "epochs_text": 30,
     "epochs_fmri": 30,
 }
+SCORED_WINDOW = 10  # TRs; the 20 s that both protocols score
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "public-code": PUBLIC_CODE, "best": BEST}
 
 _NETWORK = ["prompt_length", "layers", "heads"]
@@ -113,10 +116,42 @@ def settings_of(brain: Brain, subject: str) -> list[str]:
     return [s for s in ordered(brain) if s in brain.settings_of.get(subject, brain.settings)]
 
 
+def records_of(brain: Brain, subject: str) -> list[str]:
+    """Names of the run records behind one subject's scores, in the order in which they are made.
+
+    A stage 1 that is shared stands once, under the setting that it is trained for.
+    """
+    names = ["present", "windows", "word_rate"]
+    for setting in settings_of(brain, subject):
+        names.append(f"{text_prompt_of(brain, setting)}/text_prompt")
+        names += [f"{setting}/fmri_prompt", f"{setting}/decoded"]
+    return [*dict.fromkeys(names), "scores"]
+
+
+def check_scored(brain: Brain, subject: str) -> None:
+    """Raise InputError where a setting of the subject decodes windows that no protocol scores."""
+    for setting in settings_of(brain, subject):
+        if (window := recipe_of(brain, setting).window) != SCORED_WINDOW:
+            raise InputError(
+                f"brain.settings: setting {setting!r} has windows of {window} TRs, but scores are "
+                f"of {SCORED_WINDOW} TRs (20 s): set recipe.window to {SCORED_WINDOW}"
+            )
+
+
+def has_controls(brain: Brain, setting: str) -> bool:
+    """Whether a setting's decoding is compared with controls; a control has none of its own."""
+    compared = brain.settings if brain.controls is None else brain.controls
+    return setting in compared and recipe_of(brain, setting).input == "fmri"
+
+
 def controls_of(brain: Brain, subject: str) -> dict[str, str]:
-    """The setting trained on noise, by the setting that it is a control of."""
+    """The setting trained on noise, by the setting that it is a control of.
+
+    Only of settings that are trained for the subject and compared with controls.
+    """
+    trained = settings_of(brain, subject)
     return {
         of: setting
-        for setting in settings_of(brain, subject)
-        if (of := recipe_of(brain, setting).control_of) is not None
+        for setting in trained
+        if (of := recipe_of(brain, setting).control_of) in trained and has_controls(brain, of)
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hearsay.corpora.bold import load_image, read_mask
+from hearsay.corpora.bold import read_mask, read_volume
 from hearsay.errors import InputError, reason_of
 
 METHODS = ("indices", "mask", "select", "all")
@@ -104,7 +104,7 @@ def mask_columns(
     roi_file : NIfTI volume on the grid of the subject's mask.
     thick_file : the subject's ``mask_thick.nii.gz``, which defines the columns.
     roi : a whole number to take the voxels of that label, of either sign as pycortex writes them
-        for the two hemispheres; None for all that is not 0.
+        for the two hemispheres; None for all that is not 0. What is not a number is outside.
 
     Returns
     -------
@@ -113,12 +113,12 @@ def mask_columns(
     Raises
     ------
     InputError
-        for volumes on different grids, a label that is not there, and an ROI outside the mask.
+        for half a file, volumes on different grids, a label that is not there, and an ROI outside
+        the mask.
     """
     thick, affine = read_mask(thick_file)
-    image = load_image(roi_file, 3)
-    labels = np.asarray(image.dataobj)
-    if labels.shape != thick.shape or not np.allclose(image.affine, affine, atol=1e-3):
+    labels, own_affine = read_volume(roi_file)
+    if labels.shape != thick.shape or not np.allclose(own_affine, affine, atol=1e-3):
         raise InputError(
             f"{roi_file}: not on the grid of {thick_file} (shapes {labels.shape} and "
             f"{thick.shape}, or the affines differ); resample the ROI to it"

@@ -84,6 +84,8 @@ def _tokeniser(folder: Path) -> Any:
             from tokenizers import Tokenizer
 
             fast = Tokenizer.from_file(str(file))
+            fast.no_padding()  # some models' files ask for it, and for a greatest length
+            fast.no_truncation()
             return lambda word: fast.encode(word, add_special_tokens=False).ids
         from transformers import AutoTokenizer
 

@@ -2,7 +2,9 @@
 
 J. Tang et al., "Semantic reconstruction of continuous language from non-invasive brain recordings",
 Nature Neuroscience 2023: the rate is the words' Lanczos-filtered number, and the model sees the
-responses of the next 4 TRs, since BOLD lags behind.
+responses of the next 4 TRs, since BOLD lags behind. Their code chooses the penalty among squares,
+by blocks of 40 TRs left out at random; here a penalty is what is added to the eigenvalues of the
+responses' products, and whole stories are left out.
 """
 
 import itertools

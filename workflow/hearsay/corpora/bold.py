@@ -31,11 +31,27 @@ def read_mask(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
 
     Raises InputError for what is no NIfTI volume of three dimensions and for an empty mask.
     """
-    image = load_image(path, 3)
-    mask = np.asarray(image.dataobj) != 0
+    values, affine = read_volume(path)
+    mask = values != 0
     if not mask.any():
         raise InputError(f"{path}: the mask is empty; give one that marks the voxels to keep")
-    return mask, np.asarray(image.affine)
+    return mask, affine
+
+
+def read_volume(path: Path | str) -> tuple[np.ndarray, np.ndarray]:
+    """Values of one volume, [x, y, z], and its affine [4, 4]; what is not finite becomes 0.
+
+    Raises InputError for what is no NIfTI volume of three dimensions, or not a whole one.
+    """
+    image = load_image(path, 3)
+    try:
+        values = np.asarray(image.dataobj)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        reason = reason_of(error)
+        raise InputError(f"{path}: not a whole NIfTI file ({reason}); fetch it again") from None
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{path}: its values are {values.dtype}, not numbers; give a mask")
+    return np.where(np.isfinite(values), values, 0), np.asarray(image.affine)
 
 
 def load_image(path: Path | str, dimensions: int) -> Any:

@@ -66,7 +66,9 @@ class Recipe(Closed):
     encoder_dropout: float = Field(
         0.1, ge=0, lt=1, description="of the fMRI encoder; the public code loses it on the way"
     )
-    window: int = Field(10, ge=1, description="TRs a window (20 s)")
+    window: int = Field(
+        10, ge=1, description="TRs a window (20 s); others can be decoded, but not scored"
+    )
     train_hop: int = Field(
         10, ge=1, description="TRs from one training window to the next; 10: no overlap"
     )
@@ -125,8 +127,12 @@ class WordRate(Closed):
 
     delays: list[int] = Field([-4, -3, -2, -1], description="TRs; negative: later responses")
     alphas: list[float] = Field(
-        [10.0, 16.7, 27.8, 46.4, 77.4, 129.2, 215.4, 359.4, 599.5, 1000.0],
-        description="penalties to choose from, by held-out training stories",
+        [
+            *(10.0, 16.7, 27.8, 46.4, 77.4, 129.2, 215.4, 359.4, 599.5, 1000.0),
+            *(2154.0, 5995.0, 16681.0, 46416.0, 129155.0, 359381.0, 1000000.0),
+        ],
+        description="penalties to choose from, by held-out training stories. The public code of "
+        "Tang et al. has 10 to 1000 and squares them",
     )
     folds: int = Field(5, ge=2, description="groups of training stories, held out in turn")
 

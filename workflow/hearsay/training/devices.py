@@ -2,9 +2,16 @@
 
 import torch
 
+from hearsay.errors import InputError
+
 
 def device_of(name: str) -> torch.device:
-    """The device of a setting: as named, or of ``auto`` the GPU if there is one, else the CPU."""
+    """The device of a setting: as named, or of ``auto`` the GPU if there is one, else the CPU.
+
+    Raises InputError where a GPU is named and there is none.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device: {name} asked for, but there is no GPU here; set device to auto")
     return torch.device(name)

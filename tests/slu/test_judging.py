@@ -20,6 +20,8 @@ from hearsay.corpora.word_times import WordTime, read_word_times, write_word_tim
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
 from hearsay.slu import align_words, force_words, score_alignment, show_states, train_aligner
+from hearsay.slu.aligner_files import load_aligner
+from hearsay.slu.bert_layers import load_bert
 from hearsay.slu.score_alignment import regrouped
 
 LETTERS = "abcdefgont'"
@@ -195,6 +197,17 @@ def test_states_before_and_after(tmp_path, part, edges):
             assert not np.allclose(states[f"before_{k}"], states[f"after_{k}"])
             assert states[f"top_{k}"].shape == (len(pieces), 5)
             assert all(len(set(row)) == 5 for row in states[f"top_{k}"].tolist())
+
+
+@pytest.mark.parametrize("pooler", [True, False])
+def test_before_its_training_an_aligner_has_the_weights_that_it_starts_from(tmp_path, part, pooler):
+    models = write_models(tmp_path / "models", pooler=pooler)
+    options = training_options(tmp_path / "run", models, part[0], epochs=0)
+    train_aligner.main(**options)
+    trained, about = load_aligner(options["weights"], load_bert(models[1]))
+    before = show_states.initial_aligner(about, 0, *models, rate=0.1).state_dict()
+    other = [n for n, t in trained.state_dict().items() if not torch.equal(t, before[n])]
+    assert other == ["alpha.output.bias"]  # of the rate
 
 
 def test_states_of_an_unknown_clip(tmp_path, part):

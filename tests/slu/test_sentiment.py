@@ -217,7 +217,15 @@ def test_only_what_is_trained_of_bert_has_dropout(data):
     assert not any(each.requires_grad for each in frozen.features.text.parameters())
 
 
-@pytest.mark.parametrize("keys", [{}, {"extra_layers": "0"}, {"edges": "constant"}])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"extra_layers": "0"},
+        {"edges": "constant"},
+        {"edges": "constant", "path_weight": 1.0},
+    ],
+)
 def test_all_that_is_trained_has_a_gradient(tmp_path, data, keys):
     options = training_options(
         tmp_path / "other", (data["speech"], data["text"]), data["train"][0], epochs=0, **keys

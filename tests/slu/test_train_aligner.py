@@ -336,6 +336,12 @@ def test_the_best_weights_need_a_validation_part(speech, tmp_path):
         train_aligner.main(**training_options(tmp_path / "run", models, train, keep="best"))
 
 
+def test_weights_that_blow_up_are_told(speech, tmp_path):
+    options = training_options(tmp_path, *speech[:2], learning_rate=1e10, warmup_steps=0)
+    with pytest.raises(InputError, match=r"α is not a number.* smaller learning_rate"):
+        train_aligner.main(**options)
+
+
 def test_audio_that_is_not_as_prepared_stops_it(speech, tmp_path):
     """Stereo, or at 8 kHz: a prepared part has neither."""
     import numpy as np

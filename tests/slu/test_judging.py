@@ -108,6 +108,15 @@ def test_what_was_aligned_must_be_the_same_clips_and_words(tmp_path, part):
         judge(tmp_path, text, other, words, {"a": words})
 
 
+def test_a_word_without_pieces_is_told_with_its_clip(tmp_path, part):
+    text = write_models(tmp_path / "models")[1]
+    known = read_word_times(part[1])
+    known["test-2"][1] = WordTime("\u200b", 0.2, 0.3)
+    write_word_times(tmp_path / "odd.csv", known)
+    with pytest.raises(InputError, match="clip test-2: word 2 has the weight 0"):
+        judge(tmp_path, text, part[0], tmp_path / "odd.csv", {})
+
+
 def test_words_of_the_reference_may_be_several_of_the_transcript():
     found = [WordTime("ice", 0, 1), WordTime("cream", 2, 3), WordTime("now", 3, 4)]
     gold = [WordTime("ice cream", 0, 3), WordTime("now", 3, 4)]

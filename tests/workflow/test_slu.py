@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +124,25 @@ def test_with_a_copy_of_timit_all_aligners_are_trained(origin, snakemake, tmp_pa
     count = len(read_aligners(ROOT / "config/experiments/slu.tsv"))
     assert done.jobs["train_aligner"] == done.jobs["align_words"] == count
     assert "train_sentiment" not in done.jobs
+
+
+def test_an_aligner_asks_for_the_memory_of_its_own_encoders(origin, snakemake, tmp_path) -> None:
+    table, mine = tmp_path / "aligners.tsv", tmp_path / "mine.yaml"
+    table.write_text(
+        "run\tpreset\tcorpora\tseeds\tspeech\n"
+        "small\tbest\tdemo-en/train\t0\tspoken-speech\n"
+        "large\tbest\tdemo-en/train\t0\tdata2vec-audio-base\n"
+    )
+    slu = {"aligners": str(table), "sentiment": None, "speech_encoder": None, "shown_runs": []}
+    mine.write_text(yaml.safe_dump({"slu": slu}))
+    done = snakemake(
+        origin, "--profile", "profiles/demo", "--configfile", "config/demo.yaml", mine, "--dry-run",
+        *(f"results/demo/slu/aligners/{run}/0/weights.safetensors" for run in ("small", "large")),
+    )  # fmt: skip
+    assert done.status == 0, done.text
+    found = dict(re.findall(r"wildcards: run=(\w+), seed=0.*?mem_mb=(\d+)", done.text, re.DOTALL))
+    # Its weights are not on disk, and count as those of a large model.
+    assert int(found["large"]) - int(found["small"]) > 4 * 1400
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,37 @@ def test_an_aligner_asks_for_the_memory_of_its_own_encoders(origin, snakemake, t
     assert int(found["large"]) - int(found["small"]) > 4 * 1400
 
 
+def test_differences_are_to_the_papers_test_set_and_models_alone(
+    origin, snakemake, tmp_path
+) -> None:
+    for name in ("timit", "own"):
+        (tmp_path / name).mkdir()
+    own = {"kind": "table", "language": "en", "parts": {"test": ["test"]}, "training": []}
+    corpora = {"own": {**own, "path": str(tmp_path / "own"), "licence": "mine"}}
+    table = tmp_path / "aligners.tsv"
+    table.write_text(
+        "run\tpreset\tcorpora\tseeds\tspeech\tpublished\n"
+        "papers\tpaper-cosine\tlibrispeech/train\t0\t\tCIF with L_cos\n"
+        "letters\tpaper-cosine\tlibrispeech/train\t0\twav2vec2-base-960h\tCIF with L_cos\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    for shown in (["own/test", "timit/test"], ["own/test"]):
+        parts = {"timit": {"path": str(tmp_path / "timit")}, **corpora}
+        slu = {"aligners": str(table), "sentiment": None, "alignment": shown, "shown_runs": []}
+        mine.write_text(yaml.safe_dump({"speech_corpora": parts, "slu": slu}))
+        done = snakemake(
+            origin, "--dry-run", "--printshellcmds", "--configfile", mine, "--cores", "1",
+            "results/paper/tables/wabert_table1.csv",
+        )  # fmt: skip
+        assert done.status == 0, done.text
+        rows = next(
+            line for line in done.text.splitlines() if "hearsay.paper.wabert_table1" in line
+        )
+        found = re.findall(r'"run": "(\w+)".*?"comparable": "(.*?)"', rows)
+        papers = "timit/test" if "timit/test" in shown else ""
+        assert found == [("papers", papers), ("letters", "")]
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

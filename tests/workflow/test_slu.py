@@ -145,6 +145,28 @@ def test_an_aligner_asks_for_the_memory_of_its_own_encoders(origin, snakemake, t
     assert int(found["large"]) - int(found["small"]) > 4 * 1400
 
 
+def test_table_3_shows_a_part_that_something_was_tested_on(origin, snakemake, tmp_path) -> None:
+    (tmp_path / "mine").mkdir()
+    corpus = {"kind": "slue", "language": "en", "licence": "mine", "path": str(tmp_path / "mine")}
+    corpus |= {"parts": {"fine-tune": ["fine-tune"], "dev": ["dev"]}, "training": []}
+    table, mine = tmp_path / "sentiment.tsv", tmp_path / "mine.yaml"
+    table.write_text(
+        "run\tkind\tcorpora\tvalidation\ttests\tseeds\n"
+        "licensed\tspeech\tslue/fine-tune\tslue/dev\tslue/dev\t0\n"
+        "own\tspeech\tmine/fine-tune\tmine/dev\tmine/dev\t0\n"
+    )
+    slu = {"aligners": None, "sentiment": str(table), "shown_runs": []}
+    mine.write_text(yaml.safe_dump({"speech_corpora": {"mine": corpus}, "slu": slu}))
+    done = snakemake(
+        origin, "--dry-run", "--printshellcmds", "--configfile", mine, "--cores", "1",
+        "results/paper/tables/wabert_table3.csv",
+    )  # fmt: skip
+    assert done.status == 0, done.text
+    assert done.jobs["train_sentiment"] == 1
+    step = next(line for line in done.text.splitlines() if "hearsay.paper.wabert_table3" in line)
+    assert "--part=mine/dev" in step
+
+
 def test_differences_are_to_the_papers_test_set_and_models_alone(
     origin, snakemake, tmp_path
 ) -> None:

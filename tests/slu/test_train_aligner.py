@@ -119,8 +119,7 @@ def stop_after(monkeypatch, pieces):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_in_the_middle_it_ends_with_the_same_bits(speech, tmp_path, number, monkeypatch):
     keys = {"spec_augment": True, "layerdrop": 0.2, "edges": "constant", "energy_gate": 30.0}
-    keys |= {"frame_weight": 0.5, "duration_weight": 0.1, "extra_layers": "0", "buckets": 2}
-    keys |= {"path_weight": 1.0}
+    keys |= {"frame_weight": 0.5, "path_weight": 1.0, "extra_layers": "0", "buckets": 2}
     whole = training_options(tmp_path / "whole", *speech, **keys)
     train_aligner.main(**whole)
     killed = training_options(tmp_path / "killed", *speech, **keys)

@@ -41,8 +41,8 @@ class AlignerRecipe(Closed):
     )
     masses: Literal["equal", "characters"] = Field(
         "equal",
-        description="what a token takes of Σα where the text is known: all the same, or by its "
-        "number of characters",
+        description="what a token takes of Σα where a text is aligned: all the same, or by its "
+        "number of characters; grafts cut tokens of equal mass",
     )
     energy_gate: float | None = Field(
         None,

@@ -139,7 +139,7 @@ def test_table_2_and_seeds_that_are_missing(tmp_path):
 def test_differences_to_the_paper_are_of_comparable_rows_alone(tmp_path):
     files = outputs(tmp_path, "t")
     scores = write_alignment(tmp_path / "alignment.csv")
-    rows = json.dumps([ROWS[0], {**ROWS[1], "comparable": True}])
+    rows = json.dumps([ROWS[0], {**ROWS[1], "comparable": PART}])
     wabert_table1.main(rows=rows, part=[PART], scores=scores, **files)
     by_name = {row["run_name"]: row for row in cells(files["csv"])}
     assert float(by_name["nce"]["mean_difference"]) == 0
@@ -159,9 +159,11 @@ def test_differences_to_the_paper_are_of_comparable_rows_alone(tmp_path):
 def test_several_parts_are_groups_with_findings_of_their_own(tmp_path):
     files = outputs(tmp_path, "t")
     scores = write_alignment(tmp_path / "alignment.csv", ("timit/test", "digits/test"))
-    rows = json.dumps([ROWS[1], ROWS[3]])
+    rows = json.dumps([{**ROWS[1], "comparable": PART}, ROWS[3]])
     wabert_table1.main(rows=rows, part=["digits/test", "timit/test"], scores=scores, **files)
     found = cells(files["csv"])
+    # The paper's numbers are of one part alone.
+    assert [row["mean_difference"] for row in found if row["run_name"] == "nce"] == ["", "0.0"]
     assert [row["part"] for row in found if row["run_name"] == "nce"] == [
         "digits/test", "timit/test",
     ]  # fmt: skip
@@ -191,6 +193,7 @@ def test_without_scores_the_papers_rows_stand_alone(tmp_path):
         ([ROWS[0]], "other/test", "holds no scores on other/test; there are: timit/test"),
         ([ROWS[0]], f"{PART} {PART}", "--part: named twice: timit/test"),
         ([{"title": "x"}], PART, "neither a run nor a published row"),
+        ([{**ROWS[0], "comparable": True}], PART, "comparable of a row is text, not True"),
     ],
 )
 def test_wrong_rows_and_parts(tmp_path, rows, part, message):
@@ -229,7 +232,7 @@ def test_table_3_has_the_majority_first(tmp_path):
     graft = "data2vec-B-LS960 | N/A | BERT-B(w/o 1-3 layers)"
     rows = [
         {"run": "speech", "published": "data2vec-B-LS960 | N/A | N/A", "seeds": [0]},
-        {"run": "graft-3", "published": graft, "seeds": [0, 1], "comparable": True},
+        {"run": "graft-3", "published": graft, "seeds": [0, 1], "comparable": "slue/dev"},
     ]
     wabert_table3.main(
         rows=json.dumps(rows), part="slue/dev",

@@ -13,8 +13,8 @@ from hearsay.slu.aligner import Aligner, AlphaNetwork
 from hearsay.slu.aligner_files import aligner_of
 from hearsay.slu.batches import EDGE_CHARACTERS, WordPieces, padded
 from hearsay.slu.bert_layers import BertLayers, load_tokeniser
-from hearsay.slu.firing import shares, token_edges
-from hearsay.slu.losses import info_nce
+from hearsay.slu.firing import scale, shares, token_edges
+from hearsay.slu.losses import alpha_loss, info_nce, there_of
 from hearsay.slu.objective import AlignmentLoss
 from hearsay.slu.speech_encoder import SpeechEncoder
 
@@ -153,6 +153,21 @@ def test_alpha_learns_from_the_paths(tokeniser):
         optimizer.step()
         losses.append(found["alpha"].item())
     assert losses[-1] < losses[0]
+
+
+def test_alpha_is_taught_to_cut_a_text_without_masses_where_the_paths_do(tokeniser):
+    model, batch = network(**PATHS, masses="characters"), made(tokeniser)
+    lengths = batch.lengths - 2
+    there = there_of(lengths, int(lengths.max()))
+    with torch.no_grad():
+        known = model.eval().align(batch)
+        expected = token_edges(known.scaled, 0.02)
+        taught = scale(known.paths.taught, target_lengths=lengths, mask=known.mask)
+        for found, right in zip(token_edges(taught, 0.02), expected, strict=True):
+            assert (found - right)[there].abs().mean() < 0.5  # frames
+        torch.testing.assert_close(known.paths.taught.sum(1), lengths.float())
+        loss = alpha_loss(known.alpha, known.paths.taught, known.mask, known.paths.there)
+        torch.testing.assert_close(model(batch)["alpha"], loss)
 
 
 def test_layers_that_there_are_not_are_refused():

@@ -20,6 +20,8 @@ from hearsay.corpora.word_times import WordTime, read_word_times, write_word_tim
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
 from hearsay.slu import align_words, force_words, score_alignment, show_states, train_aligner
+from hearsay.slu.aligner_files import load_aligner
+from hearsay.slu.bert_layers import load_bert
 from hearsay.slu.score_alignment import regrouped
 
 LETTERS = "abcdefgont'"
@@ -104,6 +106,15 @@ def test_what_was_aligned_must_be_the_same_clips_and_words(tmp_path, part):
     other = write_part(tmp_path / "speech", "other", sentences(2))
     with pytest.raises(InputError, match="'test-0' is no clip of"):
         judge(tmp_path, text, other, words, {"a": words})
+
+
+def test_a_word_without_pieces_is_told_with_its_clip(tmp_path, part):
+    text = write_models(tmp_path / "models")[1]
+    known = read_word_times(part[1])
+    known["test-2"][1] = WordTime("\u200b", 0.2, 0.3)
+    write_word_times(tmp_path / "odd.csv", known)
+    with pytest.raises(InputError, match="clip test-2: word 2 has the weight 0"):
+        judge(tmp_path, text, part[0], tmp_path / "odd.csv", {})
 
 
 def test_words_of_the_reference_may_be_several_of_the_transcript():
@@ -195,6 +206,17 @@ def test_states_before_and_after(tmp_path, part, edges):
             assert not np.allclose(states[f"before_{k}"], states[f"after_{k}"])
             assert states[f"top_{k}"].shape == (len(pieces), 5)
             assert all(len(set(row)) == 5 for row in states[f"top_{k}"].tolist())
+
+
+@pytest.mark.parametrize("pooler", [True, False])
+def test_before_its_training_an_aligner_has_the_weights_that_it_starts_from(tmp_path, part, pooler):
+    models = write_models(tmp_path / "models", pooler=pooler)
+    options = training_options(tmp_path / "run", models, part[0], epochs=0)
+    train_aligner.main(**options)
+    trained, about = load_aligner(options["weights"], load_bert(models[1]))
+    before = show_states.initial_aligner(about, 0, *models, rate=0.1).state_dict()
+    other = [n for n, t in trained.state_dict().items() if not torch.equal(t, before[n])]
+    assert other == ["alpha.output.bias"]  # of the rate
 
 
 def test_states_of_an_unknown_clip(tmp_path, part):

@@ -49,6 +49,10 @@ def test_without_one_of_two_that_need_the_same_key_it_stays():
         ({"energy_gate": 30.0}, "set edges to 'constant' or 'learned'"),
         ({"edges": "learned", "subword_weight": 0.0}, "only the sub-word loss would train them"),
         ({"path_weight": 1.0}, "paths give to no token; set edges to 'constant' or 'learned'"),
+        (
+            {"path_weight": 1.0, "edges": "constant", "duration_weight": 0.1},
+            "durations cannot move; set one of them to 0",
+        ),
         ({"path_kernel": 2}, "path_kernel = 2: give an odd number"),
         ({"alpha_kernel": 4}, "alpha_kernel = 4: give an odd number"),
         ({"batch_size": 10, "micro_batch": 4}, "no multiple of micro_batch"),

@@ -217,7 +217,15 @@ def test_only_what_is_trained_of_bert_has_dropout(data):
     assert not any(each.requires_grad for each in frozen.features.text.parameters())
 
 
-@pytest.mark.parametrize("keys", [{}, {"extra_layers": "0"}, {"edges": "constant"}])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"extra_layers": "0"},
+        {"edges": "constant"},
+        {"edges": "constant", "path_weight": 1.0},
+    ],
+)
 def test_all_that_is_trained_has_a_gradient(tmp_path, data, keys):
     options = training_options(
         tmp_path / "other", (data["speech"], data["text"]), data["train"][0], epochs=0, **keys
@@ -520,3 +528,30 @@ def test_wrong_rows(tmp_path, line, message):
     with pytest.raises(InputError, match=message) as told:
         read_sentiment(table(tmp_path, line))
     assert "sentiment.tsv, line 2" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "message"),
+    [
+        ("graft", "speech", "hubert", "a graft has those of its aligner"),
+        ("graft", "text", "bert", "a graft has those of its aligner"),
+        ("speech", "text", "bert", "kind speech does not read it"),
+        ("speech", "pooling", "cls", "kind speech does not read it"),
+        ("speech", "frozen_text", "false", "kind speech does not read it"),
+        ("text", "speech", "hubert", "kind text does not read it"),
+        ("text", "frozen_speech", "nothing", "kind text does not read it"),
+        ("text", "lengths", "text", "kind text does not read it"),
+    ],
+)
+def test_keys_that_a_kind_does_not_read_are_refused(tmp_path, kind, key, value, message):
+    cells = {"run": "x", "kind": kind, "aligner": "best" if kind == "graft" else ""}
+    cells |= {"corpora": "s/train", "validation": "s/dev", "tests": "s/dev", "seeds": "0"}
+    path = tmp_path / "sentiment.tsv"
+    for last in (value, ""):
+        lines = ["\t".join(each) for each in zip(*{**cells, key: last}.items(), strict=True)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if last:
+            with pytest.raises(InputError, match=rf"line 2: {key} = '{value}': {message}"):
+                read_sentiment(path)
+        else:
+            assert read_sentiment(path)[0].kind == kind

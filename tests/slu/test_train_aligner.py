@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -35,7 +36,7 @@ from hearsay.slu.batches import EpochBatches, SpeechTexts, WordPieces, padded, w
 from hearsay.slu.bert_layers import load_bert, load_tokeniser
 from hearsay.slu.objective import AlignmentLoss
 from hearsay.slu.speech_encoder import load_speech_encoder
-from hearsay.slu.train_aligner import schedule_of, weight_groups
+from hearsay.slu.train_aligner import Validation, schedule_of, weight_groups
 
 
 @pytest.fixture
@@ -118,8 +119,7 @@ def stop_after(monkeypatch, pieces):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_in_the_middle_it_ends_with_the_same_bits(speech, tmp_path, number, monkeypatch):
     keys = {"spec_augment": True, "layerdrop": 0.2, "edges": "constant", "energy_gate": 30.0}
-    keys |= {"frame_weight": 0.5, "duration_weight": 0.1, "extra_layers": "0", "buckets": 2}
-    keys |= {"path_weight": 1.0}
+    keys |= {"frame_weight": 0.5, "path_weight": 1.0, "extra_layers": "0", "buckets": 2}
     whole = training_options(tmp_path / "whole", *speech, **keys)
     train_aligner.main(**whole)
     killed = training_options(tmp_path / "killed", *speech, **keys)
@@ -334,6 +334,23 @@ def test_the_best_weights_need_a_validation_part(speech, tmp_path):
     models, train, _ = speech
     with pytest.raises(InputError, match="keep = 'best' asks for a validation part"):
         train_aligner.main(**training_options(tmp_path / "run", models, train, keep="best"))
+
+
+def test_each_process_needs_a_clip_to_validate_on(speech):
+    models, _, dev = speech
+    clips = read_manifest(dev)
+    encoder, text = load_speech_encoder(models[0]), load_bert(models[1])
+    texts = word_pieces(clips, load_tokeniser(models[1]), speech=encoder, text=text, extra_tokens=2)
+    for rank in range(4):  # the last one would have no losses to add to the others', which wait
+        share = SimpleNamespace(global_rank=rank, world_size=4)
+        with pytest.raises(InputError, match="3 clips to validate on, for 4 processes"):
+            Validation(SpeechTexts(clips, texts), {"micro_batch": 2}, 0, share)
+
+
+def test_weights_that_blow_up_are_told(speech, tmp_path):
+    options = training_options(tmp_path, *speech[:2], learning_rate=1e10, warmup_steps=0)
+    with pytest.raises(InputError, match=r"α is not a number.* smaller learning_rate"):
+        train_aligner.main(**options)
 
 
 def test_audio_that_is_not_as_prepared_stops_it(speech, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +124,78 @@ def test_with_a_copy_of_timit_all_aligners_are_trained(origin, snakemake, tmp_pa
     count = len(read_aligners(ROOT / "config/experiments/slu.tsv"))
     assert done.jobs["train_aligner"] == done.jobs["align_words"] == count
     assert "train_sentiment" not in done.jobs
+
+
+def test_an_aligner_asks_for_the_memory_of_its_own_encoders(origin, snakemake, tmp_path) -> None:
+    table, mine = tmp_path / "aligners.tsv", tmp_path / "mine.yaml"
+    table.write_text(
+        "run\tpreset\tcorpora\tseeds\tspeech\n"
+        "small\tbest\tdemo-en/train\t0\tspoken-speech\n"
+        "large\tbest\tdemo-en/train\t0\tdata2vec-audio-base\n"
+    )
+    slu = {"aligners": str(table), "sentiment": None, "speech_encoder": None, "shown_runs": []}
+    mine.write_text(yaml.safe_dump({"slu": slu}))
+    done = snakemake(
+        origin, "--profile", "profiles/demo", "--configfile", "config/demo.yaml", mine, "--dry-run",
+        *(f"results/demo/slu/aligners/{run}/0/weights.safetensors" for run in ("small", "large")),
+    )  # fmt: skip
+    assert done.status == 0, done.text
+    found = dict(re.findall(r"wildcards: run=(\w+), seed=0.*?mem_mb=(\d+)", done.text, re.DOTALL))
+    # Its weights are not on disk, and count as those of a large model.
+    assert int(found["large"]) - int(found["small"]) > 4 * 1400
+
+
+def test_table_3_shows_a_part_that_something_was_tested_on(origin, snakemake, tmp_path) -> None:
+    (tmp_path / "mine").mkdir()
+    corpus = {"kind": "slue", "language": "en", "licence": "mine", "path": str(tmp_path / "mine")}
+    corpus |= {"parts": {"fine-tune": ["fine-tune"], "dev": ["dev"]}, "training": []}
+    table, mine = tmp_path / "sentiment.tsv", tmp_path / "mine.yaml"
+    table.write_text(
+        "run\tkind\tcorpora\tvalidation\ttests\tseeds\n"
+        "licensed\tspeech\tslue/fine-tune\tslue/dev\tslue/dev\t0\n"
+        "own\tspeech\tmine/fine-tune\tmine/dev\tmine/dev\t0\n"
+    )
+    slu = {"aligners": None, "sentiment": str(table), "shown_runs": []}
+    mine.write_text(yaml.safe_dump({"speech_corpora": {"mine": corpus}, "slu": slu}))
+    done = snakemake(
+        origin, "--dry-run", "--printshellcmds", "--configfile", mine, "--cores", "1",
+        "results/paper/tables/wabert_table3.csv",
+    )  # fmt: skip
+    assert done.status == 0, done.text
+    assert done.jobs["train_sentiment"] == 1
+    step = next(line for line in done.text.splitlines() if "hearsay.paper.wabert_table3" in line)
+    assert "--part=mine/dev" in step
+
+
+def test_differences_are_to_the_papers_test_set_and_models_alone(
+    origin, snakemake, tmp_path
+) -> None:
+    for name in ("timit", "own"):
+        (tmp_path / name).mkdir()
+    own = {"kind": "table", "language": "en", "parts": {"test": ["test"]}, "training": []}
+    corpora = {"own": {**own, "path": str(tmp_path / "own"), "licence": "mine"}}
+    table = tmp_path / "aligners.tsv"
+    table.write_text(
+        "run\tpreset\tcorpora\tseeds\tspeech\tpublished\n"
+        "papers\tpaper-cosine\tlibrispeech/train\t0\t\tCIF with L_cos\n"
+        "letters\tpaper-cosine\tlibrispeech/train\t0\twav2vec2-base-960h\tCIF with L_cos\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    for shown in (["own/test", "timit/test"], ["own/test"]):
+        parts = {"timit": {"path": str(tmp_path / "timit")}, **corpora}
+        slu = {"aligners": str(table), "sentiment": None, "alignment": shown, "shown_runs": []}
+        mine.write_text(yaml.safe_dump({"speech_corpora": parts, "slu": slu}))
+        done = snakemake(
+            origin, "--dry-run", "--printshellcmds", "--configfile", mine, "--cores", "1",
+            "results/paper/tables/wabert_table1.csv",
+        )  # fmt: skip
+        assert done.status == 0, done.text
+        rows = next(
+            line for line in done.text.splitlines() if "hearsay.paper.wabert_table1" in line
+        )
+        found = re.findall(r'"run": "(\w+)".*?"comparable": "(.*?)"', rows)
+        papers = "timit/test" if "timit/test" in shown else ""
+        assert found == [("papers", papers), ("letters", "")]
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,19 @@ def sentiment_experiment(run):
     return SENTIMENT[run]
 
 
+def encoders_of(experiment):
+    """Names of the models that an aligner or classifier starts from; a graft has its aligner's."""
+    if getattr(experiment, "aligner", ""):
+        return encoders_of(ALIGNERS[experiment.aligner])
+    kind = getattr(experiment, "kind", "")
+    speech = experiment.speech or settings.slu.speech_encoder
+    text = experiment.text or settings.slu.text_encoder
+    return {"text": [text], "speech": [speech]}.get(kind, [speech, text])
+
+
 def slu_memory(experiment):
-    """Memory of one training in MB: libraries, both encoders, a micro-batch's activations."""
-    models = weights_mb(settings.slu.speech_encoder) + weights_mb(settings.slu.text_encoder)
+    """Memory of one training in MB: libraries, its encoders, a micro-batch's activations."""
+    models = sum(weights_mb(name) for name in encoders_of(experiment))
     return 3000 + 4 * models + 250 * experiment.recipe.micro_batch
 
 

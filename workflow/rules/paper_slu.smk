@@ -48,7 +48,7 @@ rule wabert_table1:
         runtime=grown("10m"),
     params:
         step="hearsay.paper.wabert_table1",
-        rows=wabert_rows(ALIGNERS, unjudged()),
+        rows=wabert_rows(ALIGNERS, JUDGED, unjudged()),
         parts=[f"--part={part.name}" for part in JUDGED or TIMED_PARTS] or ["--part=none"],
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.wabert_table1", PUBLISHED_WABERT),
@@ -76,7 +76,7 @@ use rule wabert_table1 as wabert_table2 with:
         "<benchmarks>/tables/wabert_table2.tsv"
     params:
         step="hearsay.paper.wabert_table2",
-        rows=wabert_rows(ALIGNERS, unjudged()),
+        rows=wabert_rows(ALIGNERS, JUDGED, unjudged()),
         parts=[f"--part={part.name}" for part in JUDGED or TIMED_PARTS] or ["--part=none"],
         scores=lambda w, input: [f"--scores={path}" for path in input.scores],
         code=code_of("hearsay.paper.wabert_table2", PUBLISHED_WABERT),
@@ -102,8 +102,8 @@ use rule wabert_table1 as wabert_table3 with:
         "<benchmarks>/tables/wabert_table3.tsv"
     params:
         step="hearsay.paper.wabert_table3",
-        rows=wabert_rows(SENTIMENT),
-        parts=[f"--part={sentiment_part()}"] if SENTIMENT else [],
+        rows=wabert_rows(SENTIMENT, [sentiment_part()]) if SENTIMENT else "[]",
+        parts=[f"--part={sentiment_part().name}"] if SENTIMENT else [],
         scores=lambda w, input: [f"--scores={path}" for path in [input.scores] if path],
         code=code_of("hearsay.paper.wabert_table3", PUBLISHED_WABERT),
 

@@ -31,11 +31,15 @@ class WabertPlan(RowPlan):
     Attributes
     ----------
     note : what stands in for what.
-    comparable : whether it was measured on what the paper was.
+    comparable : parts, with spaces between, on which it is measured as the paper was.
     """
 
     note: str = ""
-    comparable: bool = False
+    comparable: str = ""
+
+    def compared(self, part: str) -> bool:
+        """Whether its numbers on `part` and the paper's are of the same."""
+        return part in self.comparable.split()
 
 
 @dataclass(frozen=True)

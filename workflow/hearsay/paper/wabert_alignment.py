@@ -184,7 +184,7 @@ def _row(
         cells |= published_cells(number, theirs)
     if found is not None:
         cells |= measured_cells(number, found)
-    if plan.comparable:
+    if plan.compared(part):
         for key in [key for key in cells if f"{key}_published" in cells]:
             ours, printed = cells[key], cells[f"{key}_published"]
             if ours is not None and printed is not None:
@@ -227,7 +227,7 @@ def notes_of(
         "What is told the true times cannot be beaten by words that touch each other (perfect "
         "tiling), that also fill the audio (whole audio), or whose edges are those of frames.",
     ]
-    if any(plan.run and not plan.comparable for plan in plans):
+    if any(plan.run and not plan.compared(part) for plan in plans for part in measured):
         notes.append(
             "A difference to the paper is given only on its test set and with its models; the "
             "others stand beside it for orientation."
@@ -244,7 +244,7 @@ def table_command(step: str, number: str) -> Callable[..., None]:
             str,
             typer.Option(
                 help='JSON, in order: [{"run": …, "published": …, "title": …, "why": …, '
-                '"seeds": […], "note": …, "comparable": true}, …]'
+                '"seeds": […], "note": …, "comparable": "corpus/part"}, …]'
             ),
         ],
         part: Annotated[

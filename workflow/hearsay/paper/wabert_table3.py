@@ -106,6 +106,7 @@ def rows_of(
     plans: Sequence[WabertPlan],
     measured: Mapping[str, Measured],
     published: Mapping[str, Published],
+    part: str,
 ) -> list[Row]:
     """The majority, the paper's rows with their runs, and our own."""
     rows = []
@@ -117,11 +118,13 @@ def rows_of(
     for name, theirs in published.items():
         beside = [plan for plan in plans if plan.published == name]
         for plan in beside or [WabertPlan(published=name)]:
-            rows.append(_row(plan, measured, theirs))
-    return rows + [_row(plan, measured, None) for plan in plans if plan.published is None]
+            rows.append(_row(plan, measured, theirs, part))
+    return rows + [_row(plan, measured, None, part) for plan in plans if plan.published is None]
 
 
-def _row(plan: WabertPlan, measured: Mapping[str, Measured], theirs: Published | None) -> Row:
+def _row(
+    plan: WabertPlan, measured: Mapping[str, Measured], theirs: Published | None, part: str
+) -> Row:
     found = measured.get(plan.run or "")
     cells = run_cells(plan, found)
     if theirs is not None:
@@ -131,7 +134,7 @@ def _row(plan: WabertPlan, measured: Mapping[str, Measured], theirs: Published |
         cells |= measured_cells(found)
         for key in ("recall", "f1"):
             ours, printed = cells[key], cells.get(f"{key}_published")
-            if plan.comparable and ours is not None and printed is not None:
+            if plan.compared(part) and ours is not None and printed is not None:
                 cells[f"{key}_difference"] = ours - printed
     group = theirs.section if theirs is not None else OWN
     return Row(cells, group, "" if found is not None else plan.why or NOT_RUN)
@@ -150,7 +153,7 @@ def notes_of(part: str, plans: Sequence[WabertPlan], measured: Mapping[str, Meas
         "SLUE's first release, filled up to a multiple of 8, so that some counted twice. Fifteen "
         "utterances make the whole difference between its best graft and speech alone.",
     ]
-    if any(plan.run and not plan.comparable for plan in plans):
+    if any(plan.run and not plan.compared(part) for plan in plans):
         notes.append("Not the paper's test set, or not its models: no difference to it is given.")
     return notes + missing_seeds(plans, measured)
 
@@ -189,7 +192,7 @@ def main(
         str,
         typer.Option(
             help='JSON, in order: [{"run": …, "published": …, "title": …, "why": …, '
-            '"seeds": […], "note": …, "comparable": true}, …]'
+            '"seeds": […], "note": …, "comparable": "corpus/part"}, …]'
         ),
     ],
     part: Annotated[str, typer.Option(help="corpus/part that is shown")],
@@ -212,7 +215,7 @@ def main(
         settings={"rows": settings_of(plans), "part": part},
         inputs=[*([scores] if scores else []), published],
     )
-    found = rows_of(plans, measured, theirs)
+    found = rows_of(plans, measured, theirs, part)
     table = Table(filled(columns(), found), found, notes_of(part, plans, measured))
     write_table(table, csv_path=csv, markdown=markdown, tex=tex, json_path=json)
     claims = claims_told(plans, measured)

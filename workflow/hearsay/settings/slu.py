@@ -41,8 +41,8 @@ class AlignerRecipe(Closed):
     )
     masses: Literal["equal", "characters"] = Field(
         "equal",
-        description="what a token takes of Σα where the text is known: all the same, or by its "
-        "number of characters",
+        description="what a token takes of Σα where a text is aligned: all the same, or by its "
+        "number of characters; grafts cut tokens of equal mass",
     )
     energy_gate: float | None = Field(
         None,
@@ -62,12 +62,14 @@ class AlignerRecipe(Closed):
     frame_weight: float = Field(
         0.0,
         ge=0,
-        description="of the loss that moves a boundary to where frames fit the other token better",
+        description="of the loss that moves a boundary to where frames fit the other token better; "
+        "with paths it moves none, and only makes frames fit their own token",
     )
     duration_weight: float = Field(
         0.0,
         ge=0,
-        description="of the loss that keeps tokens as long as `durations` expects",
+        description="of the loss that keeps tokens as long as `durations` expects; it moves no "
+        "paths, and does not go with them",
     )
     durations: Literal["equal", "characters"] = Field(
         "characters", description="how long tokens are expected to be, in proportion"

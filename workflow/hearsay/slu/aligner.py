@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hearsay.errors import InputError
 from hearsay.slu.bert_layers import BertLayers
 from hearsay.slu.cif import cif
 from hearsay.slu.firing import Scaled, scale
@@ -136,6 +137,11 @@ class Aligner(nn.Module):
         pieces, others : [B, N, H] embeddings of the tokens, and [V, H] of those among which frames
             are to find theirs (`TokenPaths.fit`). With these and the lengths an aligner that has
             paths cuts tokens along them.
+
+        Raises
+        ------
+        InputError
+            for α that is not a number: weights that a training has blown up.
         """
         frames, mask, local = self.speech.with_local(audio, audio_lengths)
         alpha = self.alpha(frames, mask)
@@ -143,6 +149,11 @@ class Aligner(nn.Module):
         if self.energy_gate is not None:
             gate = torch.sigmoid((level + self.energy_gate) / GATE_WIDTH)
             alpha = alpha * gate.masked_fill(~mask, 0.0)
+        if not alpha.isfinite().all():
+            raise InputError(
+                "α is not a number: the aligner's weights are none any more; train it with a "
+                "smaller learning_rate, or with a clip_norm"
+            )
         cut, paths = alpha, None
         if self.paths is not None and pieces is not None and target_lengths is not None:
             known = {"masses": masses, "others": others}

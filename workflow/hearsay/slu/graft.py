@@ -15,6 +15,9 @@ Pooling = Literal["cls", "mean"]
 class Graft(nn.Module):
     """An aligner below BERT's upper layers.
 
+    Of a known text a graft is told the number of tokens and nothing else: α cuts them, all of the
+    same mass, whatever masses and paths the aligner was trained with.
+
     Parameters
     ----------
     aligner : of the layer above which BERT goes on.

@@ -114,7 +114,7 @@ class AlignmentLoss(nn.Module):
         if aligned.paths is not None:
             found["paths"] = aligned.paths.loss.mean()
             loss = loss + recipe["path_weight"] * found["paths"]
-            known = aligned.paths.alpha, aligned.mask, aligned.paths.there
+            known = aligned.paths.taught, aligned.mask, aligned.paths.there
             found["alpha"] = alpha_loss(aligned.alpha, *known)
             loss = loss + recipe["alpha_weight"] * found["alpha"]
         wrong = (aligned.total.detach() + 0.5).floor() != tokens.lengths

@@ -100,6 +100,11 @@ def checked(recipe: AlignerRecipe) -> AlignerRecipe:
             "path_weight and edges = 'emitted': [CLS] and [SEP] take up silence, which paths give "
             "to no token; set edges to 'constant' or 'learned'"
         )
+    if recipe.path_weight and recipe.duration_weight:
+        raise InputError(
+            "path_weight and duration_weight: tokens are cut along the paths, which the loss of "
+            "durations cannot move; set one of them to 0"
+        )
     if recipe.edges == "learned" and not recipe.subword_weight:
         raise InputError(
             "edges = 'learned' and subword_weight = 0: only the sub-word loss would train them; "

@@ -70,16 +70,23 @@ def pieces_of(words: list[WordTime], tokeniser: Any) -> list[int]:
 def trivial_times(
     clips: Mapping[str, Clip], gold: Times, tokeniser: Any
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Of each trivial aligner and floor, the times [words, 2] by clip."""
+    """Of each trivial aligner and floor, the times [words, 2] by clip.
+
+    Raises
+    ------
+    InputError
+        naming the clip: for audio that cannot be read, and a word without pieces.
+    """
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, words in gold.items():
         times = np.array([[word.start_s, word.end_s] for word in words])
-        aligned = trivial_alignments(
-            [word.word for word in words],
-            pieces_of(words, tokeniser),
-            read_audio(clips[name]),
-            times,
-        )
+        audio = read_audio(clips[name])
+        try:
+            aligned = trivial_alignments(
+                [word.word for word in words], pieces_of(words, tokeniser), audio, times
+            )
+        except InputError as error:
+            raise InputError(f"clip {name}: {error}") from None
         for row, each in aligned.items():
             found.setdefault(row, {})[name] = each
     return found

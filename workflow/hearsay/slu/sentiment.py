@@ -135,9 +135,13 @@ def classifier_of(
         assert aligner is not None
         assert text is not None
         features = GraftFeatures(aligner, text, recipe["pooling"], recipe["lengths"])
-        for layer, projection in aligner.projections.items():
-            if int(layer) != aligner.layer:  # no part of the graft
-                projection.requires_grad_(False)
+        unused: list[nn.Module] = [
+            each for layer, each in aligner.projections.items() if int(layer) != aligner.layer
+        ]
+        if aligner.paths is not None:  # a graft cuts by α
+            unused.append(aligner.paths)
+        for each in unused:
+            each.requires_grad_(False)
     tuned: list[nn.Module] = []
     if text is not None and not recipe["frozen_text"]:
         first = aligner.layer if aligner is not None else 0

@@ -32,6 +32,12 @@ COLUMNS = [
     "published",
     "note",
 ]
+# Columns without meaning for a kind: models and keys of the recipe that its training never reads.
+UNREAD = {
+    "text": ("speech", "lengths", "frozen_speech"),
+    "speech": ("text", "pooling", "lengths", "frozen_text"),
+    "graft": ("speech", "text"),
+}
 _REQUIRED = ["run", "kind", "corpora", "validation", "tests", "seeds"]
 
 
@@ -45,7 +51,7 @@ class SentimentExperiment:
         hears by an aligner that goes on through BERT's upper layers.
     aligner : run of the aligner of a graft; that of the same seed is taken, else its first.
     corpora, validation, tests : parts of corpora of kind ``slue``.
-    speech, text : models to start from; empty: those of the settings, or the aligner's.
+    speech, text : models to start from; empty: those of the settings. A graft has its aligner's.
     published : row of the paper's Table 3 beside which it stands; empty for a row of our own.
     note : what a reader of the table must know.
     """
@@ -95,6 +101,11 @@ def _experiment(where: str, row: Mapping[str, str]) -> SentimentExperiment:
     if (kind == "graft") != bool(aligner):
         what = "name the aligner to graft" if kind == "graft" else f"kind {kind} has none"
         raise InputError(f"{where}: aligner = {aligner!r}: {what}")
+    if given := [key for key in UNREAD[kind] if row.get(key)]:
+        why = f"kind {kind} does not read it"
+        if kind == "graft":
+            why = "a graft has those of its aligner"
+        raise InputError(f"{where}: {given[0]} = {row[given[0]]!r}: {why}; leave the cell empty")
     recipe = recipe_of_row(
         where,
         SentimentRecipe,

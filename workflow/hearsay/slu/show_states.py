@@ -48,13 +48,17 @@ def chosen_clips(path: Path, ids: list[str], count: int = COUNT) -> list[Clip]:
 
 
 def initial_aligner(
-    about: dict[str, Any], seed: int, speech: Path, text: BertLayers, rate: float
+    about: dict[str, Any], seed: int, speech: Path, text: Path, rate: float
 ) -> Aligner:
-    """The aligner before its first step: the same draws as in its training, a constant α."""
+    """The aligner before its first step: the same draws as in its training, a constant α.
+
+    As there BERT is read first: what its folder lacks, such as a pooler, is drawn too.
+    """
     start(seed, device="cpu")
     recipe = about["recipe"]
+    bert = load_bert(text)
     encoder = load_speech_encoder(speech, frozen=recipe["frozen"])
-    return aligner_of(recipe, encoder, text, rate).eval()
+    return aligner_of(recipe, encoder, bert, rate).eval()
 
 
 def speech_states(aligner: Aligner, text: BertLayers, batch: SpeechTextBatch) -> np.ndarray:
@@ -118,7 +122,7 @@ def main(
     held = SpeechTexts(clips, pieces)
     frames = sum(aligner.speech.frames_of(clip.samples) for clip in clips)
     tokens = sum(len(each.ids) - 2 + aligner.extra_tokens for each in held.texts)
-    before = initial_aligner(about, seed, speech, bert, tokens / frames)
+    before = initial_aligner(about, seed, speech, text, tokens / frames)
     network = AlignmentLoss(aligner, bert, about["recipe"]).eval()
     names = tokeniser.convert_ids_to_tokens(range(len(tokeniser)))
     arrays: dict[str, np.ndarray] = {

@@ -18,6 +18,7 @@ class Paths(NamedTuple):
 
     loss: Tensor  # [B] of the forward sum, nats a frame; 0 where there is no path
     alpha: Tensor  # [B, T] float32 weights that cut tokens where the paths do, without gradient
+    taught: Tensor  # [B, T] the same for tokens of equal mass, as those of an unknown text are cut
     there: Tensor  # [B] bool, whether an utterance has frames enough for a path
 
 
@@ -116,7 +117,7 @@ class TokenPaths(nn.Module):
         level : [B, T] of frames in dB.
         pieces, lengths, others : as of `fit`.
         masses : [B, N] of tokens, as of `hearsay.slu.cif.cif`: how long they are expected to be,
-            and what they take of α.
+            and what they take of the weights that cut them, though not of those that are taught.
         """
         with torch.autocast(frames.device.type, enabled=False):
             fit = self.fit(self.directions(frames, mask), pieces, lengths, others)
@@ -132,8 +133,10 @@ class TokenPaths(nn.Module):
             )
             sizes = mask.sum(1)
             found = posterior(fit + places, silence, lengths * self.states, sizes)
-            alpha = alpha_of(found.states.unflatten(2, (-1, self.states)), lengths, masses)
-        return Paths((found.loss / sizes).float(), alpha, found.there)
+            tokens = found.states.unflatten(2, (-1, self.states))
+            taught = alpha_of(tokens, lengths)
+            alpha = taught if masses is None else alpha_of(tokens, lengths, masses)
+        return Paths((found.loss / sizes).float(), alpha, taught, found.there)
 
     def _cosines(self, directions: Tensor, pieces: Tensor) -> Tensor:
         tokens = functional.normalize(pieces.float(), dim=-1)

@@ -38,11 +38,22 @@ EDGE_TEXTS = 256  # transcripts whose [CLS] and [SEP] constant edges are the mea
 
 
 class Validation:
-    """The losses on one part, means over utterances; data-parallel processes do a share each."""
+    """The losses on one part, means over utterances; data-parallel processes do a share each.
+
+    Raises
+    ------
+    InputError
+        for fewer clips than processes.
+    """
 
     def __init__(
         self, held: SpeechTexts, recipe: Mapping[str, Any], workers: int, fabric: Fabric
     ) -> None:
+        if len(held) < fabric.world_size:
+            raise InputError(
+                f"{len(held)} clips to validate on, for {fabric.world_size} processes; name a "
+                "larger part as validation, or fewer slu.devices"
+            )
         share = slice(fabric.global_rank, None, fabric.world_size)
         self._held = SpeechTexts(held.clips[share], held.texts[share])
         self._fabric = fabric

@@ -198,6 +198,7 @@ def main(
         language=language,
         alphabet="".join(labels),
         run=run,
+        weights=[weight for weight, _ in named],
         source=sha256_of(source) if source else "",
     )
     for other in folder.others():

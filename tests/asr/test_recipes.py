@@ -9,6 +9,7 @@ from hearsay.provenance import ROOT
 
 HEAD = "language\trun\tsource\tcorpora\tvalidation\ttests\tseeds\ttables\tepochs\tdecoder"
 ENGLISH = "en\tenglish\t\tls/train\tls/dev\tls/dev\t0,1\t3=15x5 5D; 5\t3\t"
+AS_IS = "en\tpublic\tpublic\t\tls/dev\tls/dev\t0\t3\t0\tsame-alphabet"
 GERMAN = "de\ttransfer\ten/english\tcv/train\tcv/dev\tcv/dev\t0\t6\t\t"
 CORPORA = {"ls": ("en", ["train", "dev"]), "cv": ("de", ["train", "dev"])}
 
@@ -28,6 +29,12 @@ def test_rows_and_defaults(tmp_path):
     assert german.recipe.epochs == 256
     assert [each.name for each in german.sets] == ["cv/train", "cv/dev", "cv/dev"]
     check_experiments([english, german], CORPORA, [])
+
+
+def test_a_source_may_be_tested_as_it_is(tmp_path):
+    (public,) = read_experiments(table(tmp_path, AS_IS))
+    assert public.recipe.epochs == 0
+    check_experiments([public], CORPORA, ["public"])
 
 
 def test_mixtures_have_weights():
@@ -52,6 +59,11 @@ def test_mixtures_have_weights():
         (ENGLISH.replace("3=15x5 5D; 5", "7"), "numbers 3 to 6, each once"),
         (ENGLISH.replace("english", "../up"), "it becomes a folder's name"),
         (ENGLISH + "same-alphabet", "asks for a source to take it from"),
+        (AS_IS.replace("same-alphabet", ""), "decoder = 'fresh' would be tested as it is drawn"),
+        (
+            AS_IS.replace("\t\tls/dev", "\tls/train\tls/dev", 1),
+            "nothing would be trained on ls/train",
+        ),
         (ENGLISH.replace("\tls/dev\tls/dev", "\t\tls/dev"), "validation: name one part, not 0"),
         (ENGLISH.replace("\tls/dev\tls/dev", "\tls/dev\t"), "tests is empty"),
         (ENGLISH + "\textra\tmore", "12 cells, but 10 columns"),
@@ -63,6 +75,14 @@ def test_faults_name_line_and_column(tmp_path, line, message):
         read_experiments(table(tmp_path, line))
     assert message in str(error.value)
     assert "experiments.tsv" in str(error.value)
+
+
+def test_patience_asks_for_the_best_weights(tmp_path):
+    head = f"{HEAD}\tpatience\tkeep"
+    with pytest.raises(InputError, match=r"line 3: patience = 5 asks for keep = 'best'"):
+        read_experiments(table(tmp_path, f"{ENGLISH}\t5\tlast", head=head))
+    (english,) = read_experiments(table(tmp_path, f"{ENGLISH}\t5\tbest", head=head))
+    assert english.recipe.patience == 5
 
 
 def test_unknown_and_missing_columns(tmp_path):

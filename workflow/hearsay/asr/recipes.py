@@ -142,8 +142,20 @@ def _experiment(where: str, row: Mapping[str, str]) -> Experiment:
         raise InputError(f"{where}: corpora is empty, but there are {recipe.epochs} epochs")
     if not recipe.epochs and not source:
         raise InputError(f"{where}: neither epochs nor a source: there would be nothing to test")
+    if corpora and not recipe.epochs:
+        raise InputError(
+            f"{where}: epochs = 0, so that nothing would be trained on {row['corpora']}: leave "
+            "corpora empty"
+        )
+    if not recipe.epochs and recipe.decoder == "fresh":
+        raise InputError(
+            f"{where}: epochs = 0, so that the new decoder of decoder = 'fresh' would be tested as "
+            "it is drawn: set decoder to same-alphabet"
+        )
     if not source and recipe.decoder == "same-alphabet":
         raise InputError(f"{where}: decoder = 'same-alphabet' asks for a source to take it from")
+    if recipe.patience is not None and recipe.keep != "best":
+        raise InputError(f"{where}: patience = {recipe.patience} asks for keep = 'best'")
     validation = parse_sets(where, "validation", row["validation"])
     if len(validation) != 1:
         raise InputError(f"{where}: validation: name one part, not {len(validation)}")

@@ -1,6 +1,12 @@
 """What the rules of recognisers and their tables use: experiments, sources, tests, paths."""
 
 from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
+from hearsay.corpora.alphabets import alphabet_of, labels_of as labels_in_alphabet
+
+
+def labels_of_language(language):
+    """Characters of a language, of the library's or of the configuration's alphabet."""
+    return labels_in_alphabet(alphabet_of(language, own_alphabet(language)))
 
 
 def read_recognition():
@@ -10,13 +16,13 @@ def read_recognition():
         return {}
     path = table_path(table)
     corpora = {
-        name: (corpus.language, list(corpus.parts))
+        name: (corpus.language, list(corpus.parts), corpus.training)
         for name, corpus in settings.speech_corpora.items()
     }
     chosen = settings.asr.languages
     with told_by_snakemake():
         experiments = read_asr_experiments(path)
-        check_experiments(experiments, corpora, settings.models)
+        check_experiments(experiments, corpora, settings.models, labels_of_language)
     found = {}
     for experiment in experiments:
         if chosen is None or experiment.language in chosen or is_source(experiment, experiments):

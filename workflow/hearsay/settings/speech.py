@@ -93,7 +93,8 @@ class SpeechCorpus(Closed):
     )
     training: list[Name] = Field(
         ["train"],
-        description="parts from which clips may be left out for their length; of others never",
+        description="parts from which clips may be left out for their length; of others never. "
+        "Recognisers are trained on these alone",
     )
     counts: dict[str, int] = Field(
         {}, description="clips that the corpus's own parts must have; another number is an error"

@@ -1,14 +1,20 @@
 """Settings of corpora of speech."""
 
+import importlib
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 from pydantic import ValidationError
 
-from hearsay.corpora.speech_readers import KINDS
+from hearsay.corpora.speech_readers import KINDS, module_of
 from hearsay.provenance import ROOT
-from hearsay.settings.speech import SpeechCorpus
+from hearsay.settings.speech import OPTIONS, SpeechCorpus
 
+WORDS_OF = {"table": "hearsay.corpora.table_word_times"}
 DE = {"kind": "common_voice", "language": "de"}
+NSC = {"kind": "nsc", "language": "en", "path": "a"}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,16 @@ DE = {"kind": "common_voice", "language": "de"}
         (DE | {"archives": {"a.tar.gz": {"url": "file:///etc/passwd"}}}, "https?://"),
         (DE | {"archives": {"a.tar.gz": {"url": "https://a", "md5": "0"}}}, "[0-9a-f]{32}"),
         (DE | {"archives": {"../a": {"url": "https://a"}}}, "A-Za-z0-9"),
+        (
+            DE | {"path": "a", "options": {"table": "a.tsv"}},
+            "common_voice takes no 'table' (nothing)",
+        ),
+        (
+            NSC | {"options": {"chanels": ["0"]}},
+            "no 'chanels' (channels, seed, validation_speakers)",
+        ),
+        (NSC | {"options": {"channels": 0}}, "channels is 0, and must be a list of text"),
+        (NSC | {"options": {"seed": True}}, "seed is True, and must be a whole number"),
     ],
 )
 def test_a_fault_is_told(given, expected):
@@ -38,6 +54,21 @@ def test_a_fault_is_told(given, expected):
 def test_every_kind_has_a_reader():
     kinds = SpeechCorpus.model_json_schema()["properties"]["kind"]["enum"]
     assert set(kinds) == set(KINDS)
+
+
+def test_the_options_of_a_kind_are_those_that_its_modules_read():
+    for kind in KINDS:
+        modules = {module_of(kind), *([WORDS_OF[kind]] if kind in WORDS_OF else [])}
+        read = set()
+        for module in modules:
+            source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
+            read |= set(re.findall(r"options\.get\([\"'](\w+)", source))
+        assert read - {"counts"} == set(OPTIONS.get(kind, {})), kind
+
+
+def test_options_of_the_right_kind_are_taken():
+    options = {"channels": ["0"], "seed": 3, "validation_speakers": ["0001"]}
+    assert SpeechCorpus.model_validate(NSC | {"options": options}).options == options
 
 
 def test_the_papers_corpora_have_their_counts_and_checksums():

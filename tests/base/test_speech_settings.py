@@ -8,7 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from hearsay import config
 from hearsay.corpora.speech_readers import KINDS, module_of
+from hearsay.errors import InputError
 from hearsay.provenance import ROOT
 from hearsay.settings.speech import OPTIONS, SpeechCorpus
 
@@ -71,9 +73,30 @@ def test_options_of_the_right_kind_are_taken():
     assert SpeechCorpus.model_validate(NSC | {"options": options}).options == options
 
 
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("c/dve", "asr.tables.3.NSC1 = \"c/dve\": no such part; did you mean 'c/dev'?"),
+        ("dev", 'asr.tables.3.NSC1 = "dev": no such part'),
+        ("{de: d/dev}", 'asr.tables.3.NSC1.de = "d/dev": no such part'),
+        ("{de: c/dev}", ""),
+    ],
+)
+def test_a_tables_column_names_a_part_that_there_is(tmp_path, column, expected):
+    text = f"asr: {{tables: {{'3': {{NSC1: {column}}}}}}}\n"
+    text += "speech_corpora: {c: {kind: table, language: de, path: data/c}}\n"
+    (tmp_path / "my.yaml").write_text(text, encoding="utf-8")
+    if expected:
+        with pytest.raises(InputError) as caught:
+            config.load(yaml.safe_load(text), [tmp_path / "my.yaml"], {})
+        assert f"my.yaml, line 1: {expected}" in str(caught.value)
+    else:
+        config.load(yaml.safe_load(text), [tmp_path / "my.yaml"], {})
+
+
 def test_the_papers_corpora_have_their_counts_and_checksums():
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    corpora = {n: SpeechCorpus.model_validate(c) for n, c in config["speech_corpora"].items()}
+    given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    corpora = {n: SpeechCorpus.model_validate(c) for n, c in given["speech_corpora"].items()}
     assert corpora["cv-de"].counts == {"train": 71841, "dev": 13511, "test": 13511}
     assert corpora["cv-ru"].counts == {"train": 10352, "dev": 6110, "test": 6300}
     librispeech = corpora["librispeech"]
@@ -89,6 +112,6 @@ def test_the_table_of_datasets_has_every_archive():
     rows = [line.split("\t") for line in lines]
     assert {len(row) for row in rows} == {7}
     urls = {row[2]: row[4] for row in rows}
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    for archive in config["speech_corpora"]["librispeech"]["archives"].values():
+    given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    for archive in given["speech_corpora"]["librispeech"]["archives"].values():
         assert urls[archive["url"]] == f"md5:{archive['md5']}"

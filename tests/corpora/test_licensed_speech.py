@@ -333,6 +333,22 @@ def test_speakers_of_part_2_are_those_of_part_1_and_new_ones(singapore):
     assert len(new) == 2
 
 
+def test_of_a_whole_nsc_31_and_19_speakers_validate_part_2(tmp_path):
+    """Table 2 of the paper: 50 speakers each, of which the second part shares 31 with the first."""
+    for part, numbers in (("1", range(1, 121)), ("2", range(1, 161))):
+        for number in numbers:
+            name = f"0{number:04d}0"
+            folder = tmp_path / f"PART{part}/DATA/CHANNEL0"
+            text(folder / f"SCRIPT/{name}.TXT", f"{name}001\tWords\n")
+        text(folder / "WAVE/SPEAKER0001/SESSION0/000010001.WAV", "")
+    source = open_source(tmp_path)
+    files = nsc._files(source, (0,))
+    first, second = (nsc._validation_speakers(source, part, files, {}) for part in ("1", "2"))
+    assert (len(first), len(second)) == (50, 50)
+    assert len(first & second) == 31
+    assert all(int(speaker) > 120 for speaker in second - first)
+
+
 def test_channels_of_the_nsc_are_chosen(singapore):
     speak(singapore, 1, "0001", ["Far away."], channel=1)
     listings = {

@@ -11,6 +11,7 @@ from lhotse.recipes.fisher_english import create_supervision
 from lhotse.recipes.switchboard import make_segments
 
 from hearsay.corpora import fisher, nsc, switchboard, wsj
+from hearsay.corpora.alphabets import normalise
 from hearsay.corpora.speech_source import open_source
 from hearsay.errors import InputError
 
@@ -63,7 +64,7 @@ def test_wsj_is_read_by_folders_of_its_media(wall_street):
     listing = read(wsj, wall_street, ["si_tr_s"])
     assert [(r.id, r.speaker, r.text) for r in listing.recordings] == [
         ("011c0201", "011", "The sale of the hotels is part of Holiday's strategy"),
-        ("011c0202", "011", "It fell ,COMMA five %PERCENT"),
+        ("011c0202", "011", "It fell ,COMMA five PERCENT"),
         ("460c0301", "460", "Yes"),
     ]
     assert listing.recordings[0].audio == "11-1.1/wsj0/si_tr_s/011/011c0201.wv1"
@@ -72,6 +73,20 @@ def test_wsj_is_read_by_folders_of_its_media(wall_street):
     assert [r.text for r in read(wsj, wall_street, ["si_dt_20"]).recordings] == ["No no"]
     audio = wall_street / listing.recordings[0].audio
     assert soundfile.info(audio).frames == 24_000  # libsndfile reads SPHERE
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("REVO(LUTIONARY)- change", "REVO- change"), ("the -(REVO)LUTION", "the -LUTION"),
+        ("five %PERCENT of A &AMPERSAND P", "five PERCENT of A AMPERSAND P"),
+        ("(LEFT-PAREN it )RIGHT-PAREN", "(LEFT-PAREN it )RIGHT-PAREN"),
+    ],
+)  # fmt: skip
+def test_marks_of_wsj(text, said):
+    """What of a word was not said goes, and a sign beside its own name says nothing."""
+    assert wsj.clean(text) == said
+    assert not normalise(said, "en", "drop-utterance").removed
 
 
 def test_compressed_sphere_is_rejected_by_name_until_a_copy_lies_beside(wall_street):

@@ -11,7 +11,7 @@ from lhotse.recipes.fisher_english import create_supervision
 from lhotse.recipes.switchboard import make_segments
 
 from hearsay.corpora import fisher, nsc, switchboard, wsj
-from hearsay.corpora.alphabets import normalise
+from hearsay.corpora.alphabets import alphabet_of, normalise
 from hearsay.corpora.speech_source import open_source
 from hearsay.errors import InputError
 
@@ -86,7 +86,7 @@ def test_wsj_is_read_by_folders_of_its_media(wall_street):
 def test_marks_of_wsj(text, said):
     """What of a word was not said goes, and a sign beside its own name says nothing."""
     assert wsj.clean(text) == said
-    assert not normalise(said, "en", "drop-utterance").removed
+    assert not normalise(said, alphabet_of("en"), "drop-utterance").removed
 
 
 def test_compressed_sphere_is_rejected_by_name_until_a_copy_lies_beside(wall_street):

@@ -1,12 +1,12 @@
 """What the rules of recognisers and their tables use: experiments, sources, tests, paths."""
 
 from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
-from hearsay.corpora.alphabets import alphabet_of, labels_of as labels_in_alphabet
+from hearsay.corpora.alphabets import labels_of as labels_of_alphabet
 
 
 def labels_of_language(language):
     """Characters of a language, of the library's or of the configuration's alphabet."""
-    return labels_in_alphabet(alphabet_of(language, own_alphabet(language)))
+    return labels_of_alphabet(language, own_alphabet(language))
 
 
 def read_recognition():

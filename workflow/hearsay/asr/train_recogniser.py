@@ -19,7 +19,7 @@ from hearsay.asr.cutout import SafeCutout
 from hearsay.asr.decoding import greedy_texts
 from hearsay.asr.networks import quartznet, transfer_encoder
 from hearsay.asr.recogniser_files import load_source, save_recogniser
-from hearsay.corpora.alphabets import alphabet_of, labels_of
+from hearsay.corpora.alphabets import labels_of
 from hearsay.corpora.manifest import Clip, read_manifest
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
@@ -179,7 +179,7 @@ def main(
     """Train one recogniser; killed and started again, it goes on where it was, step by step."""
     options = json.loads(settings)
     recipe = options["recipe"]
-    labels = labels_of(alphabet_of(language, options))
+    labels = labels_of(language, options)
     named = [
         (float(weight), Path(path)) for weight, _, path in (t.partition("=") for t in training)
     ]

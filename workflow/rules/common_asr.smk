@@ -137,10 +137,10 @@ def recogniser_settings(language, run):
 
 
 def asr_memory(language, run):
-    """Memory of one training in MB: libraries, then activations of the longest micro-batch."""
+    """Memory of one training in MB: of each of its processes libraries, and activations of the longest micro-batch."""
     recipe = recogniser(language, run).recipe
     a_clip = {"15x5": 330, "5x5": 160, "5x3": 130, "narrow": 12}[recipe.blocks]
-    return 4000 + recipe.micro_batch * a_clip
+    return settings.asr.devices * (4000 + recipe.micro_batch * a_clip)
 
 
 def asr_scores(number):

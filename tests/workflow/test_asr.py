@@ -240,6 +240,10 @@ def test_every_process_of_a_training_has_its_memory(origin, snakemake, tmp_path)
         ({"asr": {"tables": {"7": {"WER": "a/dev"}}}}, "asr.tables"),
         ({"asr": {"languages": ["fr"]}}, "asr.languages"),
         (
+            {"languages": {"fr": {"letters": "abc"}}, "asr": {"languages": ["de", "fr"]}},
+            "asr.languages: no run of 'fr' in config/experiments/asr.tsv",
+        ),
+        (
             {"speech_corpora": {"cv-de": {"parts": {"dev": ["dev"]}, "training": ["trian"]}}},
             "training names 'trian', which parts does not have",
         ),

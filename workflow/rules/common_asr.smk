@@ -23,6 +23,9 @@ def read_recognition():
     with told_by_snakemake():
         experiments = read_asr_experiments(path)
         check_experiments(experiments, corpora, settings.models, labels_of_language)
+        for language in chosen or []:
+            if all(experiment.language != language for experiment in experiments):
+                raise InputError(f"asr.languages: no run of {language!r} in {table}")
     found = {}
     for experiment in experiments:
         if chosen is None or experiment.language in chosen or is_source(experiment, experiments):

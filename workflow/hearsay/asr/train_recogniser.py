@@ -75,13 +75,17 @@ def build_model(
     fresh = quartznet(recipe["blocks"], labels, dropout=recipe["dropout"], cutout=cutout)
     model = fresh
     if source is not None:
-        model = transfer_encoder(
-            load_source(source),
-            labels,
-            same_alphabet=recipe["decoder"] == "same-alphabet",
-            dropout=recipe["dropout"],
-            cutout=cutout,
-        )
+        known = load_source(source)
+        try:
+            model = transfer_encoder(
+                known,
+                labels,
+                same_alphabet=recipe["decoder"] == "same-alphabet",
+                dropout=recipe["dropout"],
+                cutout=cutout,
+            )
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
         if _shapes(model) != _shapes(fresh):
             raise InputError(
                 f"{source}: its encoder is no QuartzNet {recipe['blocks']} "

@@ -244,6 +244,10 @@ def test_every_process_of_a_training_has_its_memory(origin, snakemake, tmp_path)
             "asr.languages: no run of 'fr' in config/experiments/asr.tsv",
         ),
         (
+            {"asr": {"figures": {"2": ["15x5-scratch", "15x5-pubic"]}}},
+            "asr.figures.2: no run '15x5-pubic' of ru; there are: 5x3-scratch",
+        ),
+        (
             {"speech_corpora": {"cv-de": {"parts": {"dev": ["dev"]}, "training": ["trian"]}}},
             "training names 'trian', which parts does not have",
         ),

@@ -46,6 +46,22 @@ def is_source(experiment, experiments):
 ASR = read_recognition()
 
 
+def check_figures():
+    """Refuse a figure of which some runs are in the table and others are not."""
+    for figure, runs in settings.asr.figures.items():
+        language = settings.asr.figure_languages.get(figure)
+        known = ASR.get(language, {})
+        wrong = [run for run in runs if run not in known]
+        if wrong and len(wrong) < len(runs):
+            raise WorkflowError(
+                f"asr.figures.{figure}: no run {wrong[0]!r} of {language}; there are: "
+                f"{', '.join(known)}"
+            )
+
+
+check_figures()
+
+
 def recogniser(language, run):
     """One row of the table of experiments."""
     if run not in ASR.get(language, {}):

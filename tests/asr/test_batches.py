@@ -52,6 +52,11 @@ def test_every_clip_is_seen_as_often_as_its_weight_says(clips, weights, size, bu
     assert all(len(step) == size for step in steps[:-1])
 
 
+def test_a_part_of_which_no_clip_would_be_seen_is_refused(clips):
+    with pytest.raises(InputError, match=r"train-9.*: weight 0\.03 of 14 clips is none an epoch"):
+        EpochBatches([(clips[:9], 1.0), (clips[9:], 0.03)], EN, batch_size=4, micro_batch=2)
+
+
 def test_an_epoch_is_the_same_whenever_asked_and_epochs_differ(clips):
     one, other = make(clips), make(clips)
     assert all(map(np.array_equal, one.order(2), other.order(2)))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from hearsay.asr.recipes import check_experiments, read_experiments
+from hearsay.corpora.alphabets import labels_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = ROOT / "config" / "experiments"
@@ -51,7 +52,11 @@ def test_tables_name_parts_that_exist(table, files):
         for name, corpus in settings.get("speech_corpora", {}).items():
             together.setdefault(name, {}).update(corpus)
     corpora = {
-        name: (corpus["language"], list(corpus.get("parts", {"train": [], "dev": []})))
+        name: (
+            corpus["language"],
+            list(corpus.get("parts", {"train": [], "dev": []})),
+            corpus.get("training", ["train"]),
+        )
         for name, corpus in together.items()
     }
-    check_experiments(read_experiments(TABLES / table), corpora, [])
+    check_experiments(read_experiments(TABLES / table), corpora, [], labels_of)

@@ -7,6 +7,7 @@ from hearsay.asr.networks import quartznet
 from hearsay.asr.recogniser_files import save_recogniser
 from hearsay.asr.train_recogniser import build_model
 from hearsay.corpora.alphabets import labels_of
+from hearsay.errors import InputError
 from hearsay.settings.asr import RecogniserRecipe
 
 
@@ -37,3 +38,8 @@ def test_a_decoder_that_is_kept_keeps_its_blank(source):
     kept = built(source=source, decoder="same-alphabet", blank_bias=5.0).state_dict()
     plain = built(source=source, decoder="same-alphabet").state_dict()
     assert all(torch.equal(kept[name], plain[name]) for name in plain)
+
+
+def test_a_source_that_does_not_fit_is_named(source):
+    with pytest.raises(InputError, match=f"^{source}: same-alphabet transfer: .* fresh decoder"):
+        built(source=source, language="de", decoder="same-alphabet")

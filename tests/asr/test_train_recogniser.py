@@ -211,6 +211,21 @@ def test_a_folder_of_another_language_is_refused(speech, tmp_path, monkeypatch):
     assert list((tmp_path / "run" / "training").glob("*/checkpoint.pt"))
 
 
+def test_other_weights_of_its_parts_are_another_training(speech, tmp_path, monkeypatch):
+    """What was begun with each clip once is not gone on from where each is seen twice."""
+    train, dev = speech
+    twice = {"training": [f"2.0={train}"]}
+    whole = training_options(tmp_path / "whole", train, dev, micro_batch=2) | twice
+    train_recogniser.main(**whole)
+    killed = training_options(tmp_path / "killed", train, dev, micro_batch=2)
+    stop_after(monkeypatch, steps=2)
+    with pytest.raises(SystemExit):
+        train_recogniser.main(**killed)
+    monkeypatch.undo()
+    train_recogniser.main(**killed | twice)
+    assert same(whole, killed)
+
+
 def two_pieces(options):
     settings = json.loads(options["settings"])
     settings["recipe"]["micro_batch"] = 2

@@ -1,14 +1,22 @@
 """Settings of corpora of speech."""
 
+import importlib
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 from pydantic import ValidationError
 
-from hearsay.corpora.speech_readers import KINDS
+from hearsay import config
+from hearsay.corpora.speech_readers import KINDS, module_of
+from hearsay.errors import InputError
 from hearsay.provenance import ROOT
-from hearsay.settings.speech import SpeechCorpus
+from hearsay.settings.speech import OPTIONS, SpeechCorpus
 
+WORDS_OF = {"table": "hearsay.corpora.table_word_times"}
 DE = {"kind": "common_voice", "language": "de"}
+NSC = {"kind": "nsc", "language": "en", "path": "a"}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +35,16 @@ DE = {"kind": "common_voice", "language": "de"}
         (DE | {"archives": {"a.tar.gz": {"url": "file:///etc/passwd"}}}, "https?://"),
         (DE | {"archives": {"a.tar.gz": {"url": "https://a", "md5": "0"}}}, "[0-9a-f]{32}"),
         (DE | {"archives": {"../a": {"url": "https://a"}}}, "A-Za-z0-9"),
+        (
+            DE | {"path": "a", "options": {"table": "a.tsv"}},
+            "common_voice takes no 'table' (nothing)",
+        ),
+        (
+            NSC | {"options": {"chanels": ["0"]}},
+            "no 'chanels' (channels, seed, validation_speakers)",
+        ),
+        (NSC | {"options": {"channels": 0}}, "channels is 0, and must be a list of text"),
+        (NSC | {"options": {"seed": True}}, "seed is True, and must be a whole number"),
     ],
 )
 def test_a_fault_is_told(given, expected):
@@ -40,9 +58,45 @@ def test_every_kind_has_a_reader():
     assert set(kinds) == set(KINDS)
 
 
+def test_the_options_of_a_kind_are_those_that_its_modules_read():
+    for kind in KINDS:
+        modules = {module_of(kind), *([WORDS_OF[kind]] if kind in WORDS_OF else [])}
+        read = set()
+        for module in modules:
+            source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
+            read |= set(re.findall(r"options\.get\([\"'](\w+)", source))
+        assert read - {"counts"} == set(OPTIONS.get(kind, {})), kind
+
+
+def test_options_of_the_right_kind_are_taken():
+    options = {"channels": ["0"], "seed": 3, "validation_speakers": ["0001"]}
+    assert SpeechCorpus.model_validate(NSC | {"options": options}).options == options
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("c/dve", "asr.tables.3.NSC1 = \"c/dve\": no such part; did you mean 'c/dev'?"),
+        ("dev", 'asr.tables.3.NSC1 = "dev": no such part'),
+        ("{de: d/dev}", 'asr.tables.3.NSC1.de = "d/dev": no such part'),
+        ("{de: c/dev}", ""),
+    ],
+)
+def test_a_tables_column_names_a_part_that_there_is(tmp_path, column, expected):
+    text = f"asr: {{tables: {{'3': {{NSC1: {column}}}}}}}\n"
+    text += "speech_corpora: {c: {kind: table, language: de, path: data/c}}\n"
+    (tmp_path / "my.yaml").write_text(text, encoding="utf-8")
+    if expected:
+        with pytest.raises(InputError) as caught:
+            config.load(yaml.safe_load(text), [tmp_path / "my.yaml"], {})
+        assert f"my.yaml, line 1: {expected}" in str(caught.value)
+    else:
+        config.load(yaml.safe_load(text), [tmp_path / "my.yaml"], {})
+
+
 def test_the_papers_corpora_have_their_counts_and_checksums():
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    corpora = {n: SpeechCorpus.model_validate(c) for n, c in config["speech_corpora"].items()}
+    given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    corpora = {n: SpeechCorpus.model_validate(c) for n, c in given["speech_corpora"].items()}
     assert corpora["cv-de"].counts == {"train": 71841, "dev": 13511, "test": 13511}
     assert corpora["cv-ru"].counts == {"train": 10352, "dev": 6110, "test": 6300}
     librispeech = corpora["librispeech"]
@@ -58,6 +112,6 @@ def test_the_table_of_datasets_has_every_archive():
     rows = [line.split("\t") for line in lines]
     assert {len(row) for row in rows} == {7}
     urls = {row[2]: row[4] for row in rows}
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    for archive in config["speech_corpora"]["librispeech"]["archives"].values():
+    given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    for archive in given["speech_corpora"]["librispeech"]["archives"].values():
         assert urls[archive["url"]] == f"md5:{archive['md5']}"

@@ -130,6 +130,15 @@ def test_several_parts_and_the_top_of_an_archive(tmp_path):
     assert [each.audio for each in found.recordings] == ["clips/train0.mp3", "clips/dev0.mp3"]
 
 
+def test_a_release_of_another_language_is_refused(tmp_path):
+    """Its letters would be dropped one by one, and its words taken for German."""
+    release(tmp_path, {"train.tsv": table(HEADERS["v4"], ["Qué año."])}, "es")
+    expected = "holds 'es' (cv-corpus/es/train.tsv), but the corpus's language is 'de'"
+    assert expected in refusal(tmp_path)
+    assert "holds 'es' (train.tsv)" in refusal(tmp_path / "cv-corpus" / "es")
+    assert listed(tmp_path, language="es-mx").recordings  # a name of one's own
+
+
 def test_of_several_languages_the_one_asked_for(tmp_path):
     for language in ("de", "es"):
         release(tmp_path, {"train.tsv": table(HEADERS["v4"], [language])}, language)

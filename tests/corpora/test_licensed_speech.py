@@ -11,6 +11,7 @@ from lhotse.recipes.fisher_english import create_supervision
 from lhotse.recipes.switchboard import make_segments
 
 from hearsay.corpora import fisher, nsc, switchboard, wsj
+from hearsay.corpora.alphabets import alphabet_of, normalise
 from hearsay.corpora.speech_source import open_source
 from hearsay.errors import InputError
 
@@ -63,7 +64,7 @@ def test_wsj_is_read_by_folders_of_its_media(wall_street):
     listing = read(wsj, wall_street, ["si_tr_s"])
     assert [(r.id, r.speaker, r.text) for r in listing.recordings] == [
         ("011c0201", "011", "The sale of the hotels is part of Holiday's strategy"),
-        ("011c0202", "011", "It fell ,COMMA five %PERCENT"),
+        ("011c0202", "011", "It fell ,COMMA five PERCENT"),
         ("460c0301", "460", "Yes"),
     ]
     assert listing.recordings[0].audio == "11-1.1/wsj0/si_tr_s/011/011c0201.wv1"
@@ -72,6 +73,20 @@ def test_wsj_is_read_by_folders_of_its_media(wall_street):
     assert [r.text for r in read(wsj, wall_street, ["si_dt_20"]).recordings] == ["No no"]
     audio = wall_street / listing.recordings[0].audio
     assert soundfile.info(audio).frames == 24_000  # libsndfile reads SPHERE
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("REVO(LUTIONARY)- change", "REVO- change"), ("the -(REVO)LUTION", "the -LUTION"),
+        ("five %PERCENT of A &AMPERSAND P", "five PERCENT of A AMPERSAND P"),
+        ("(LEFT-PAREN it )RIGHT-PAREN", "(LEFT-PAREN it )RIGHT-PAREN"),
+    ],
+)  # fmt: skip
+def test_marks_of_wsj(text, said):
+    """What of a word was not said goes, and a sign beside its own name says nothing."""
+    assert wsj.clean(text) == said
+    assert not normalise(said, alphabet_of("en"), "drop-utterance").removed
 
 
 def test_compressed_sphere_is_rejected_by_name_until_a_copy_lies_beside(wall_street):
@@ -331,6 +346,22 @@ def test_speakers_of_part_2_are_those_of_part_1_and_new_ones(singapore):
     old, new = {s for s in second if s <= "0008"}, {s for s in second if s > "0008"}
     assert old <= first
     assert len(new) == 2
+
+
+def test_of_a_whole_nsc_31_and_19_speakers_validate_part_2(tmp_path):
+    """Table 2 of the paper: 50 speakers each, of which the second part shares 31 with the first."""
+    for part, numbers in (("1", range(1, 121)), ("2", range(1, 161))):
+        for number in numbers:
+            name = f"0{number:04d}0"
+            folder = tmp_path / f"PART{part}/DATA/CHANNEL0"
+            text(folder / f"SCRIPT/{name}.TXT", f"{name}001\tWords\n")
+        text(folder / "WAVE/SPEAKER0001/SESSION0/000010001.WAV", "")
+    source = open_source(tmp_path)
+    files = nsc._files(source, (0,))
+    first, second = (nsc._validation_speakers(source, part, files, {}) for part in ("1", "2"))
+    assert (len(first), len(second)) == (50, 50)
+    assert len(first & second) == 31
+    assert all(int(speaker) > 120 for speaker in second - first)
 
 
 def test_channels_of_the_nsc_are_chosen(singapore):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -219,12 +220,33 @@ def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
     assert len(of_steps) > len(handed)
 
 
+def test_every_process_of_a_training_has_its_memory(origin, snakemake, tmp_path) -> None:
+    asked = {}
+    for devices in (1, 8):
+        mine = tmp_path / "mine.yaml"
+        mine.write_text(yaml.safe_dump({"asr": {"devices": devices, "device": "cuda"}}))
+        target = "results/paper/asr/en/15x5-ls/0/weights.safetensors"
+        done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", target)
+        (job,) = re.findall(r"rule train_recogniser:.*?resources: ([^\n]*)", done.text, re.DOTALL)
+        assert f"gpu={devices}" in job
+        asked[devices] = int(re.search(r"mem_mb=(\d+)", job)[1])
+    assert asked[8] == 8 * asked[1]
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         ({"asr": {"experiments": "absent.tsv"}}, "absent.tsv"),
         ({"asr": {"tables": {"7": {"WER": "a/dev"}}}}, "asr.tables"),
         ({"asr": {"languages": ["fr"]}}, "asr.languages"),
+        (
+            {"languages": {"fr": {"letters": "abc"}}, "asr": {"languages": ["de", "fr"]}},
+            "asr.languages: no run of 'fr' in config/experiments/asr.tsv",
+        ),
+        (
+            {"asr": {"figures": {"2": ["15x5-scratch", "15x5-pubic"]}}},
+            "asr.figures.2: no run '15x5-pubic' of ru; there are: 5x3-scratch",
+        ),
         (
             {"speech_corpora": {"cv-de": {"parts": {"dev": ["dev"]}, "training": ["trian"]}}},
             "training names 'trian', which parts does not have",

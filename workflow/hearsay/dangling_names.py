@@ -46,6 +46,7 @@ def dangling_names(settings: Settings) -> list[Fault]:
         if name not in settings.text_corpora
     ]
     faults += _dangling_languages(settings)
+    faults += _dangling_tests(settings)
     return faults + _dangling_brain(settings.brain, known, list(settings.fmri_datasets))
 
 
@@ -88,6 +89,31 @@ def _dangling_languages(settings: Settings) -> list[Fault]:
         )
         for corpus, source in settings.speech_corpora.items()
         if source.generated is not None and source.language in settings.languages
+    ]
+
+
+def _dangling_tests(settings: Settings) -> list[Fault]:
+    """Columns of the tables of speech recognition whose part of a corpus there is not."""
+    valid = [
+        f"{c}/{part}" for c, source in settings.speech_corpora.items() for part in source.parts
+    ]
+    named: list[tuple[Path, str]] = []
+    for table, columns in settings.asr.tables.items():
+        for column, tests in columns.items():
+            path: Path = ("asr", "tables", table, column)
+            if isinstance(tests, str):
+                named.append((path, tests))
+            else:
+                named += [((*path, language), test) for language, test in tests.items()]
+    return [
+        (
+            path,
+            name,
+            f"no such part{nearest(name, valid)}: a corpus of speech_corpora, a slash, and one of "
+            "its parts",
+        )
+        for path, name in named
+        if name not in valid
     ]
 
 

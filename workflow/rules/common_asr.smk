@@ -1,6 +1,12 @@
 """What the rules of recognisers and their tables use: experiments, sources, tests, paths."""
 
 from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
+from hearsay.corpora.alphabets import labels_of as labels_of_alphabet
+
+
+def labels_of_language(language):
+    """Characters of a language, of the library's or of the configuration's alphabet."""
+    return labels_of_alphabet(language, own_alphabet(language))
 
 
 def read_recognition():
@@ -10,13 +16,16 @@ def read_recognition():
         return {}
     path = table_path(table)
     corpora = {
-        name: (corpus.language, list(corpus.parts))
+        name: (corpus.language, list(corpus.parts), corpus.training)
         for name, corpus in settings.speech_corpora.items()
     }
     chosen = settings.asr.languages
     with told_by_snakemake():
         experiments = read_asr_experiments(path)
-        check_experiments(experiments, corpora, settings.models)
+        check_experiments(experiments, corpora, settings.models, labels_of_language)
+        for language in chosen or []:
+            if all(experiment.language != language for experiment in experiments):
+                raise InputError(f"asr.languages: no run of {language!r} in {table}")
     found = {}
     for experiment in experiments:
         if chosen is None or experiment.language in chosen or is_source(experiment, experiments):
@@ -35,6 +44,22 @@ def is_source(experiment, experiments):
 
 
 ASR = read_recognition()
+
+
+def check_figures():
+    """Refuse a figure of which some runs are in the table and others are not."""
+    for figure, runs in settings.asr.figures.items():
+        language = settings.asr.figure_languages.get(figure)
+        known = ASR.get(language, {})
+        wrong = [run for run in runs if run not in known]
+        if wrong and len(wrong) < len(runs):
+            raise WorkflowError(
+                f"asr.figures.{figure}: no run {wrong[0]!r} of {language}; there are: "
+                f"{', '.join(known)}"
+            )
+
+
+check_figures()
 
 
 def recogniser(language, run):
@@ -131,10 +156,10 @@ def recogniser_settings(language, run):
 
 
 def asr_memory(language, run):
-    """Memory of one training in MB: libraries, then activations of the longest micro-batch."""
+    """Memory of one training in MB: of each of its processes libraries, and activations of the longest micro-batch."""
     recipe = recogniser(language, run).recipe
     a_clip = {"15x5": 330, "5x5": 160, "5x3": 130, "narrow": 12}[recipe.blocks]
-    return 4000 + recipe.micro_batch * a_clip
+    return settings.asr.devices * (4000 + recipe.micro_batch * a_clip)
 
 
 def asr_scores(number):

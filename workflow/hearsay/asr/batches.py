@@ -86,11 +86,22 @@ class EpochBatches(epoch_batches.EpochBatches):
         the fraction, a random share is drawn anew in every epoch.
     labels : the alphabet.
     options : as of `hearsay.training.epoch_batches.EpochBatches`.
+
+    Raises
+    ------
+    InputError
+        for a part of which an epoch would see no clip, besides what `SpeechClips` refuses.
     """
 
     def __init__(
         self, sets: Sequence[tuple[Sequence[Clip], float]], labels: Sequence[str], **options: Any
     ) -> None:
+        for held, weight in sets:
+            if not round(len(held) * weight):
+                raise InputError(
+                    f"the part of clip {held[0].id}: weight {weight:g} of {len(held)} clips is "
+                    "none an epoch; raise its weight in corpora"
+                )
         clips = SpeechClips([clip for held, _ in sets for clip in held], labels)
         super().__init__(
             clips,

@@ -3,7 +3,7 @@
 Light: imports neither torch nor NeMo.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,31 +92,41 @@ def read_experiments(path: Path | str) -> list[Experiment]:
 
 def check_experiments(
     experiments: Iterable[Experiment],
-    corpora: Mapping[str, tuple[str, Iterable[str]]],
+    corpora: Mapping[str, tuple[str, Iterable[str], Iterable[str]]],
     models: Iterable[str],
+    labels: Callable[[str], Sequence[str]],
 ) -> None:
-    """Refuse a table that names what there is not.
+    """Refuse a table that names what there is not, or what does not go together.
 
     Parameters
     ----------
-    corpora : language and parts of every corpus.
+    corpora : language of every corpus, its parts, and those of them that are for training.
     models : names of pretrained models.
+    labels : characters of a language.
 
     Raises
     ------
     InputError
-        for an unknown corpus, part or source, a corpus of another language, and a run that would
-        start from itself.
+        for an unknown corpus, part or source, a corpus of another language, training on a part
+        that is not for training, a run that would start from itself, and one that would start from
+        a run of other blocks, or with the decoder of one of another alphabet.
     """
     by_name = {f"{e.language}/{e.run}": e for e in experiments}
     known = [*by_name, *models]
-    parts = {corpus: own for corpus, (_, own) in corpora.items()}
+    parts = {corpus: own for corpus, (_, own, _) in corpora.items()}
     for name, experiment in by_name.items():
         where = f"asr.experiments, run {experiment.run!r} of {experiment.language}"
         check_sets(where, experiment.sets, parts)
         for each in experiment.sets:
             if (language := corpora[each.corpus][0]) != experiment.language:
                 raise InputError(f"{where}: {each.corpus} is in {language}")
+        for each in experiment.corpora:
+            if each.part not in corpora[each.corpus][2]:
+                raise InputError(
+                    f"{where}: is trained on {each.name}, from which no clip is left out that is "
+                    "too long, or too short for CTC to learn its text: add "
+                    f"{each.part!r} to speech_corpora.{each.corpus}.training"
+                )
         seen = [name]
         while source := by_name[seen[-1]].source:
             if source not in known:
@@ -129,6 +139,29 @@ def check_experiments(
             if source not in by_name:
                 break
             seen.append(source)
+        if experiment.source in by_name:
+            _check_source(where, experiment, by_name[experiment.source], labels)
+
+
+def _check_source(
+    where: str,
+    experiment: Experiment,
+    source: Experiment,
+    labels: Callable[[str], Sequence[str]],
+) -> None:
+    """Refuse a source whose encoder, or whose decoder where that is kept, does not fit."""
+    blocks, theirs = experiment.recipe.blocks, source.recipe.blocks
+    if blocks != theirs:
+        raise InputError(
+            f"{where}: blocks = {blocks!r}, but its source {experiment.source} has {theirs!r}: "
+            "they must be the same"
+        )
+    kept = experiment.recipe.decoder == "same-alphabet"
+    if kept and list(labels(experiment.language)) != list(labels(source.language)):
+        raise InputError(
+            f"{where}: decoder = 'same-alphabet', but its source {experiment.source} has the "
+            f"alphabet of {source.language}: set decoder to fresh"
+        )
 
 
 def _experiment(where: str, row: Mapping[str, str]) -> Experiment:
@@ -142,8 +175,20 @@ def _experiment(where: str, row: Mapping[str, str]) -> Experiment:
         raise InputError(f"{where}: corpora is empty, but there are {recipe.epochs} epochs")
     if not recipe.epochs and not source:
         raise InputError(f"{where}: neither epochs nor a source: there would be nothing to test")
+    if corpora and not recipe.epochs:
+        raise InputError(
+            f"{where}: epochs = 0, so that nothing would be trained on {row['corpora']}: leave "
+            "corpora empty"
+        )
+    if not recipe.epochs and recipe.decoder == "fresh":
+        raise InputError(
+            f"{where}: epochs = 0, so that the new decoder of decoder = 'fresh' would be tested as "
+            "it is drawn: set decoder to same-alphabet"
+        )
     if not source and recipe.decoder == "same-alphabet":
         raise InputError(f"{where}: decoder = 'same-alphabet' asks for a source to take it from")
+    if recipe.patience is not None and recipe.keep != "best":
+        raise InputError(f"{where}: patience = {recipe.patience} asks for keep = 'best'")
     validation = parse_sets(where, "validation", row["validation"])
     if len(validation) != 1:
         raise InputError(f"{where}: validation: name one part, not {len(validation)}")

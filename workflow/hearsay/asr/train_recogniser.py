@@ -19,7 +19,7 @@ from hearsay.asr.cutout import SafeCutout
 from hearsay.asr.decoding import greedy_texts
 from hearsay.asr.networks import quartznet, transfer_encoder
 from hearsay.asr.recogniser_files import load_source, save_recogniser
-from hearsay.corpora.alphabets import alphabet_of, labels_of
+from hearsay.corpora.alphabets import labels_of
 from hearsay.corpora.manifest import Clip, read_manifest
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
@@ -75,13 +75,17 @@ def build_model(
     fresh = quartznet(recipe["blocks"], labels, dropout=recipe["dropout"], cutout=cutout)
     model = fresh
     if source is not None:
-        model = transfer_encoder(
-            load_source(source),
-            labels,
-            same_alphabet=recipe["decoder"] == "same-alphabet",
-            dropout=recipe["dropout"],
-            cutout=cutout,
-        )
+        known = load_source(source)
+        try:
+            model = transfer_encoder(
+                known,
+                labels,
+                same_alphabet=recipe["decoder"] == "same-alphabet",
+                dropout=recipe["dropout"],
+                cutout=cutout,
+            )
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
         if _shapes(model) != _shapes(fresh):
             raise InputError(
                 f"{source}: its encoder is no QuartzNet {recipe['blocks']} "
@@ -179,7 +183,7 @@ def main(
     """Train one recogniser; killed and started again, it goes on where it was, step by step."""
     options = json.loads(settings)
     recipe = options["recipe"]
-    labels = labels_of(alphabet_of(language, options))
+    labels = labels_of(language, options)
     named = [
         (float(weight), Path(path)) for weight, _, path in (t.partition("=") for t in training)
     ]
@@ -198,6 +202,7 @@ def main(
         language=language,
         alphabet="".join(labels),
         run=run,
+        weights=[weight for weight, _ in named],
         source=sha256_of(source) if source else "",
     )
     for other in folder.others():

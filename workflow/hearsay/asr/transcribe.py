@@ -13,7 +13,7 @@ from hearsay.asr.batches import batches_by_length
 from hearsay.asr.decoding import greedy_texts
 from hearsay.asr.networks import labels_of_model
 from hearsay.asr.recogniser_files import load_recogniser
-from hearsay.corpora.alphabets import alphabet_of, labels_of
+from hearsay.corpora.alphabets import labels_of
 from hearsay.corpora.manifest import read_manifest
 from hearsay.errors import InputError
 from hearsay.files import whole_file
@@ -50,7 +50,7 @@ def main(
     )
     model, about = load_recogniser(weights)
     labels = labels_of_model(model)
-    if about["language"] != language or labels != labels_of(alphabet_of(language, options)):
+    if about["language"] != language or labels != labels_of(language, options):
         raise InputError(
             f"{weights}: a recogniser of {about['language']} with the alphabet "
             f"{''.join(labels)!r}; the test parts are in {language}"

@@ -47,7 +47,8 @@ _PLAIN = {
     "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i",
     "ħ": "h", "ŋ": "ng", "ə": "e", "і": "и", "ї": "и", "є": "е", "ґ": "г", "ў": "у", "ѣ": "е",
 }  # fmt: skip
-_STRESS = ("\u0300", "\u0301")  # over Russian vowels, in dictionaries and to tell words apart
+# Over Russian vowels, in dictionaries and to tell words apart.
+_STRESS = {"ru": ("\u0300", "\u0301")}
 
 
 @dataclass(frozen=True)
@@ -59,25 +60,37 @@ class Alphabet:
     letters : its characters in the order of a model's outputs, the space first.
     capitals : lower case of capitals whose lower case is not Unicode's, such as I: ı in Turkish.
     replace : letters, in lower case, that are written in others of the alphabet, such as œ: oe.
+    stress : combining marks that are left out of whatever they stand on, as punctuation is.
     """
 
     letters: str
     capitals: Mapping[str, str] = field(default_factory=dict)
     replace: Mapping[str, str] = field(default_factory=dict)
+    stress: tuple[str, ...] = ()
 
 
-def alphabet_of(language: str, options: Mapping[str, Any]) -> str | Alphabet:
-    """The language itself if its alphabet is built in, or the alphabet that a step is handed.
+def alphabet_of(language: str, options: Mapping[str, Any] | None = None) -> Alphabet:
+    """How a language is written: as a step is handed it, or else as `ALPHABETS` has it.
 
     Parameters
     ----------
     options : settings of a step; ``alphabet`` holds letters (without the space), capitals and
         replace, as the configuration's `languages` has them.
+
+    Raises
+    ------
+    InputError
+        for a language without an alphabet.
     """
-    own = options.get("alphabet")
-    if own is None:
-        return language
-    return Alphabet(f" {own['letters']}", own["capitals"], own["replace"])
+    own = (options or {}).get("alphabet")
+    if own is not None:
+        return Alphabet(f" {own['letters']}", own["capitals"], own["replace"])
+    if language not in ALPHABETS:
+        raise InputError(
+            f"language {language!r}: no alphabet; there are {', '.join(ALPHABETS)}, and those that "
+            "the configuration defines under languages"
+        )
+    return Alphabet(ALPHABETS[language], stress=_STRESS.get(language, ()))
 
 
 @dataclass
@@ -102,64 +115,46 @@ class Normalised:
     dropped: bool = False
 
 
-def labels_of(language: str | Alphabet) -> list[str]:
-    """A language's characters in order, the space first; without the blank.
-
-    Parameters
-    ----------
-    language : key of `ALPHABETS`, or an alphabet of one's own.
-
-    Raises
-    ------
-    InputError
-        for a language without an alphabet.
-    """
-    if isinstance(language, Alphabet):
-        return list(language.letters)
-    if language not in ALPHABETS:
-        raise InputError(
-            f"language {language!r}: no alphabet; there are {', '.join(ALPHABETS)}, and those that "
-            "the configuration defines under languages"
-        )
-    return list(ALPHABETS[language])
+def labels_of(language: str, options: Mapping[str, Any] | None = None) -> list[str]:
+    """A language's characters in order, the space first; without the blank. As `alphabet_of`."""
+    return list(alphabet_of(language, options).letters)
 
 
-def normalise(text: str, language: str | Alphabet, policy: str = "drop-character") -> Normalised:
+def normalise(text: str, alphabet: Alphabet, policy: str = "drop-character") -> Normalised:
     """Bring a transcript into the alphabet of a language.
 
     Parameters
     ----------
     text : as the corpus has it, in any normal form.
-    language : key of `ALPHABETS`, or an alphabet of one's own.
+    alphabet : of its language, by `alphabet_of`.
     policy : ``drop-character`` as the paper does, ``drop-utterance`` to leave the whole utterance
         out, or ``transliterate`` (é becomes e where é is outside; what has no plain form goes).
 
     Raises
     ------
     InputError
-        for an unknown language or policy.
+        for an unknown policy.
     """
-    alphabet = frozenset(labels_of(language))
+    letters = frozenset(alphabet.letters)
     if policy not in POLICIES:
         raise InputError(f"policy {policy!r}: there is no such one; take {', '.join(POLICIES)}")
     found = Normalised("")
-    replace = language.replace if isinstance(language, Alphabet) else {}
-    text = _lowered(text, language, found.punctuation)
+    text = _lowered(text, alphabet, found.punctuation)
     quotes = {place for m in _QUOTED.finditer(text) for place in (m.start(), m.end() - 1)}
     pieces: list[str] = []
     for position, character in enumerate(text):
         # A language's own letter may be one of those, as the one of Hawaiian is.
-        plain = character if character in alphabet else _APOSTROPHES.get(character, character)
+        plain = character if character in letters else _APOSTROPHES.get(character, character)
         if position in quotes:
             found.punctuation[character] += 1
             pieces.append(" ")
-        elif character in replace:
+        elif character in alphabet.replace:
             found.replaced[character] += 1
-            pieces.append(replace[character])
-        elif plain in alphabet:
+            pieces.append(alphabet.replace[character])
+        elif plain in letters:
             pieces.append(plain)
         else:
-            pieces.append(_outside(character, alphabet, policy, found))
+            pieces.append(_outside(character, letters, policy, found))
     # What stands beside no letter, now that others are gone, is no apostrophe.
     joined, count = _ALONE.subn(" ", "".join(pieces))
     if count:
@@ -169,23 +164,22 @@ def normalise(text: str, language: str | Alphabet, policy: str = "drop-character
     return found
 
 
-def _lowered(text: str, language: str | Alphabet, punctuation: Counter[str]) -> str:
-    """NFC and lower case; `casefold` would turn ß into ss. Russian loses its stress marks."""
-    if language == "ru":
+def _lowered(text: str, alphabet: Alphabet, punctuation: Counter[str]) -> str:
+    """NFC and lower case; `casefold` would turn ß into ss. Marks of stress go."""
+    if alphabet.stress:
         text = unicodedata.normalize("NFD", text)
-        for mark in _STRESS:
+        for mark in alphabet.stress:
             if count := text.count(mark):
                 punctuation[mark] += count
                 text = text.replace(mark, "")
     # Before lower(), which makes two characters of İ; after it, so that they may compose.
     text = unicodedata.normalize("NFC", text)
-    if isinstance(language, Alphabet):
-        text = text.translate({ord(letter): small for letter, small in language.capitals.items()})
+    text = text.translate({ord(letter): small for letter, small in alphabet.capitals.items()})
     text = text.lower()
     return unicodedata.normalize("NFC", text)
 
 
-def _outside(character: str, alphabet: frozenset[str], policy: str, found: Normalised) -> str:
+def _outside(character: str, letters: frozenset[str], policy: str, found: Normalised) -> str:
     """What stands for a character outside the alphabet; counts it."""
     kind = unicodedata.category(character)
     if kind[0] == "Z" or character in "\t\n\r\v\f\x1c\x1d\x1e\x1f\x85":
@@ -196,7 +190,7 @@ def _outside(character: str, alphabet: frozenset[str], policy: str, found: Norma
     if _is_punctuation(character, kind):
         found.punctuation[character] += 1
         return "" if kind in _JOINED or character in _MARKS else " "
-    if policy == "transliterate" and (plain := _plain(character, alphabet)):
+    if policy == "transliterate" and (plain := _plain(character, letters)):
         found.replaced[character] += 1
         return plain
     found.removed[character] += 1
@@ -210,11 +204,11 @@ def _is_punctuation(character: str, kind: str) -> bool:
 
 
 @cache
-def _plain(character: str, alphabet: frozenset[str]) -> str:
+def _plain(character: str, letters: frozenset[str]) -> str:
     """The character in letters of the alphabet, or nothing."""
     decomposed = unicodedata.normalize("NFKD", _PLAIN.get(character, character)).lower()
     bases = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return bases if bases and set(bases) <= alphabet - {" "} else ""
+    return bases if bases and set(bases) <= letters - {" "} else ""
 
 
 def encode(text: str, labels: Sequence[str]) -> list[int]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from hearsay.corpora.alphabets import ALPHABETS
 from hearsay.corpora.speech_source import Listing, Recording, Rejected, Source
 from hearsay.corpora.speech_tsv import Table, check_count, read_table
 from hearsay.errors import InputError
@@ -30,8 +31,9 @@ def list_recordings(source: Source, parts: Sequence[str], options: Mapping[str, 
     Raises
     ------
     InputError
-        for a release without these tables or with several, tables without the columns ``path`` and
-        ``sentence``, and another number of rows than ``counts`` says.
+        for a release without these tables or with several, one of another language that the
+        library knows, tables without the columns ``path`` and ``sentence``, and another number of
+        rows than ``counts`` says.
     """
     folder = _find_release(source, parts, options["language"])
     lasts = _durations(source, folder)
@@ -68,6 +70,12 @@ def _find_release(source: Source, parts: Sequence[str], language: str) -> str:
         raise InputError(
             f"{source.path}: several folders hold {parts[0]}.tsv ({', '.join(sorted(found)[:4])}) "
             f"and no single one is named {language!r}; name one of them as path"
+        )
+    held = PurePosixPath(found[0]).name or source.path.name
+    if held != language and {held, language} <= ALPHABETS.keys():
+        raise InputError(
+            f"{source.path}: holds {held!r} ({PurePosixPath(found[0], parts[0])}.tsv), but the "
+            f"corpus's language is {language!r}; name a release of that language"
         )
     return f"{found[0]}/" if found[0] else ""
 

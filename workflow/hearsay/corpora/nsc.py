@@ -145,7 +145,8 @@ def _validation_speakers(
     first = _draw(random, speakers["1"], VALIDATION)
     if number == "1":
         return set(first)
-    chosen = _draw(random, set(first) & speakers["2"], OF_PART_1)
+    shared = sorted(set(first) & speakers["2"])  # not trained on in part 1 either
+    chosen = random.sample(shared, min(OF_PART_1, len(shared)))
     chosen += _draw(random, speakers["2"] - speakers["1"], VALIDATION - len(chosen))
     return set(chosen)
 

@@ -46,7 +46,7 @@ class Prepared:
 def prepare(
     clips: Sequence[Clip],
     listing: WordListing,
-    language: str | Alphabet,
+    alphabet: Alphabet,
     policy: str,
     place: str,
 ) -> Prepared:
@@ -56,7 +56,7 @@ def prepare(
     ----------
     clips : of a manifest.
     listing : what the corpus has, by the same ids.
-    language, policy : with which the clips' texts were normalised.
+    alphabet, policy : with which the clips' texts were normalised.
     place : name of the corpus's source, for messages.
 
     Raises
@@ -71,7 +71,7 @@ def prepare(
             missing = Rejected(clip.id, "missing", "the corpus has no word times of it")
             prepared.rejected.append(why.get(clip.id, missing))
             continue
-        words, without = _normalised(listing.words[clip.id], clip, language, policy)
+        words, without = _normalised(listing.words[clip.id], clip, alphabet, policy)
         if words is None:
             said = " ".join(word.word for word in listing.words[clip.id])
             what = f"words with times are {said[:80]!r}, the text is {clip.text[:80]!r}"
@@ -102,12 +102,12 @@ def _list_words(prepared: Prepared, name: str, details: Sequence[str], reason: s
 
 
 def _normalised(
-    words: Sequence[WordTime], clip: Clip, language: str | Alphabet, policy: str
+    words: Sequence[WordTime], clip: Clip, alphabet: Alphabet, policy: str
 ) -> tuple[list[WordTime] | None, list[str]]:
     """Words as they stand in the clip's text (None if they do not), and words without letters."""
     kept, without = [], []
     for index, word in enumerate(words):
-        text = normalise(word.word, language, policy).text
+        text = normalise(word.word, alphabet, policy).text
         if text:
             kept.append(WordTime(text, word.start_s, word.end_s))
         else:

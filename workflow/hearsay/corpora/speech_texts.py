@@ -95,20 +95,20 @@ class Chosen:
     removals: Removals = field(default_factory=Removals)
 
 
-def choose(listing: Listing, language: str | Alphabet, policy: str, limit: int | None) -> Chosen:
+def choose(listing: Listing, alphabet: Alphabet, policy: str, limit: int | None) -> Chosen:
     """Normalise the texts of the first `limit` recordings; empty and forbidden ones are rejected.
 
     Raises
     ------
     InputError
-        for an unknown language or policy.
+        for an unknown policy.
     """
     recordings = listing.recordings[:limit]
     chosen = Chosen(len(recordings) + len(listing.rejected))
     chosen.rejected += [(-1, rejected) for rejected in listing.rejected]
     seen: set[str] = set()
     for index, recording in enumerate(recordings):
-        normalised = normalise(recording.text, language, policy)
+        normalised = normalise(recording.text, alphabet, policy)
         if recording.id in seen:
             why = ("duplicate-id", "an utterance of this id came before")
         elif normalised.dropped:

@@ -8,8 +8,9 @@ its end). lhotse has no recipe for it.
 
 Of the transcribers' marks ``[noise]``, ``~`` and ``.`` (a pause) are left out; of ``*word*``,
 ``<word>`` and ``\.`` the word stays, since it was spoken, as does ``,COMMA`` where punctuation was
-read out. Most ``.wv1`` are shorten-compressed: such recordings are rejected by name, unless a
-``.wav`` or ``.flac`` of the same name lies beside.
+read out. Of ``REVO(LUTIONARY)-`` what was said is kept, and ``%PERCENT`` loses its sign. Most
+``.wv1`` are shorten-compressed: such recordings are rejected by name, unless a ``.wav`` or
+``.flac`` of the same name lies beside.
 """
 
 import re
@@ -24,6 +25,8 @@ from hearsay.errors import InputError
 _LINE = re.compile(r"(?P<text>.*?)\s*\(\s*(?P<name>[0-9a-zA-Z]{8})\s*\)\s*")
 _NOISE = re.compile(r"\[[^\[\]]*\]")
 _MARKS = re.compile(r"[\\*<>]")
+_UNSAID = re.compile(r"\([^()\s]+\)(?=-(?:\s|$))|(?<=-)(?<!\S-)\([^()\s]+\)")
+_READ = re.compile(r"(?<!\S)[%&](?=[A-Z]{2})")
 _ALONE = frozenset(("~", ".", "--", ""))
 
 
@@ -64,7 +67,8 @@ def list_recordings(source: Source, parts: Sequence[str], options: Mapping[str, 
 
 def clean(text: str) -> str:
     """A detailed orthographic transcript as its spoken words."""
-    words = (_MARKS.sub("", word) for word in _NOISE.sub(" ", text).split() if word not in _ALONE)
+    text = _READ.sub("", _UNSAID.sub("", _NOISE.sub(" ", text)))
+    words = (_MARKS.sub("", word) for word in text.split() if word not in _ALONE)
     return " ".join(word for word in words if word not in _ALONE)
 
 

@@ -20,7 +20,7 @@ import typer
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from hearsay.corpora.alphabets import Alphabet, alphabet_of, labels_of
+from hearsay.corpora.alphabets import Alphabet, alphabet_of
 from hearsay.corpora.audio import RATE
 from hearsay.corpora.manifest import Clip, read_audio, read_manifest
 from hearsay.errors import InputError
@@ -95,9 +95,9 @@ def frames_of(samples: int) -> int:
     return samples
 
 
-def vocabulary_of(language: str | Alphabet) -> dict[str, int]:
-    """Labels of the special tokens and of a language's letters."""
-    letters = [letter for letter in labels_of(language) if letter != " "]
+def vocabulary_of(alphabet: Alphabet) -> dict[str, int]:
+    """Labels of the special tokens and of an alphabet's letters."""
+    letters = [letter for letter in alphabet.letters if letter != " "]
     return {token: label for label, token in enumerate([*SPECIAL, *letters])}
 
 

@@ -8,6 +8,16 @@ from hearsay.settings.closed import Address, Closed, Name, Place
 
 BUILT_IN = ("en", "de", "es", "ru")  # languages whose alphabets the library has
 RESERVED = ("release", "words")  # folders and files beside those of the parts
+OPTIONS: dict[str, dict[str, type]] = {
+    "coraal": {"components": list, "seed": int, "validation_speakers": list},
+    "nsc": {"channels": list, "seed": int, "validation_speakers": list},
+    "slue": {"release": str},
+    "table": {"table": str, "tier": str, "words": str},
+    "timit": {"sa_sentences": bool},
+}
+"""What readers take besides, by kind of the corpus; the others take nothing."""
+
+_CALLED = {list: "a list of text", int: "a whole number", str: "text", bool: "true or false"}
 
 
 class GeneratedSpeech(Closed):
@@ -93,7 +103,8 @@ class SpeechCorpus(Closed):
     )
     training: list[Name] = Field(
         ["train"],
-        description="parts from which clips may be left out for their length; of others never",
+        description="parts from which clips may be left out for their length; of others never. "
+        "Recognisers are trained on these alone",
     )
     counts: dict[str, int] = Field(
         {}, description="clips that the corpus's own parts must have; another number is an error"
@@ -114,7 +125,10 @@ class SpeechCorpus(Closed):
     )
     limit: int | None = Field(None, ge=1, description="only so many clips of each part")
     options: dict[str, list[str] | str | int | float | bool] = Field(
-        {}, description="what the reader of this kind takes besides, such as validation speakers"
+        {},
+        description="what the reader of this kind takes besides: of `coraal` components, seed, "
+        "validation_speakers; of `nsc` channels, seed, validation_speakers; of `slue` release; of "
+        "`table` table, tier, words; of `timit` sa_sentences",
     )
 
     @model_validator(mode="after")
@@ -138,4 +152,18 @@ class SpeechCorpus(Closed):
             )
         if unknown := [part for part in self.training if part not in self.parts]:
             raise ValueError(f"training names {unknown[0]!r}, which parts does not have")
+        return self
+
+    @model_validator(mode="after")
+    def _known_options(self) -> "SpeechCorpus":
+        known = OPTIONS.get(self.kind, {})
+        for name, value in self.options.items():
+            if name not in known:
+                raise ValueError(
+                    f"options: {self.kind} takes no {name!r} ({', '.join(known) or 'nothing'})"
+                )
+            if type(value) is not known[name]:
+                raise ValueError(
+                    f"options: {name} is {value!r}, and must be {_CALLED[known[name]]}"
+                )
         return self

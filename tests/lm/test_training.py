@@ -154,6 +154,21 @@ def test_it_learns_and_says_so(train, tmp_path, cell):
         assert not any("sparsity" in metric for metric in found.index)
 
 
+@pytest.mark.parametrize("cell", ["egru", "gru", "lstm"])
+def test_mixed_precision_trains_every_cell_as_well(train, tmp_path, cell):
+    keys = {"cell": cell, "epochs": 4, "decoder_map": True, "decoder_centre": 0.1}
+    options = train("full", **keys)
+    mixed = options_of(tmp_path / "mixed", options["tokens"], **keys)
+    mixed["settings"] = json.dumps(json.loads(mixed["settings"]) | {"precision": "bf16-mixed"})
+    train_language_model.main(**mixed)
+    assert load_file(mixed["weights"])["embedding.weight"].dtype == torch.float32
+    found, wanted = (
+        pd.read_csv(each["history"])["validation_perplexity"] for each in (mixed, options)
+    )
+    assert not found.equals(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=0.15)  # events flip, and ways part
+
+
 # --- killed and started again --------------------------------------------------------------------
 
 

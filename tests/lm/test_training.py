@@ -1,5 +1,6 @@
 """Training of language models: exact resume, state between chunks, faults that stop it."""
 
+import dataclasses
 import json
 import os
 import random
@@ -335,6 +336,13 @@ def test_a_share_of_the_text_is_its_beginning(train):
     assert all(torch.equal(first[name], second[name]) for name in second)
     with pytest.raises(InputError, match="6 training tokens are too few for batch_size 4"):
         train("short", whole, training_share=0.005)
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_text_in_which_nothing_is_predicted_is_refused_before_training(train, tmp_path, split):
+    corpus = dataclasses.replace(make_corpus(), **{split: np.zeros(1, np.int32)})
+    with pytest.raises(InputError, match=rf"run.npz: {split} has 1 token.*at least 2"):
+        train(corpus=corpus)
 
 
 def test_the_decoder_begins_with_the_words_that_are_trained_on(train, monkeypatch):

@@ -20,6 +20,7 @@ from hearsay.corpora.text_corpus import TokenCorpus, write_tokens
 from hearsay.errors import InputError
 from hearsay.lm import evaluate_language_model, gather_scores, stream, train_language_model
 from hearsay.lm.chunks import Chunk, streams
+from hearsay.lm.egru import EGRU
 from hearsay.lm.language_model import LanguageModel, load_language_model, model_of
 from hearsay.lm.recipes import recipe_of
 from hearsay.lm.stream import ChunkLoss, Stream
@@ -264,6 +265,23 @@ def test_killed_after_the_last_step_the_record_still_names_the_backend(train, mo
         patch.setattr(train_language_model, "save_language_model", dying)
         train()
     assert json.loads(train()["record"].read_text())["backend"] == "torch"
+
+
+def test_the_record_names_the_backend_of_the_training_not_of_the_last_validation(
+    train, monkeypatch
+):
+    """A GPU's recordings have at least 8 steps; what is left of a text may be shorter."""
+    forward = EGRU.forward
+
+    def told(self, x, state=None):
+        found = forward(self, x, state)
+        self.backend_used = "recorded" if len(x) >= 8 else "launched"
+        return found
+
+    monkeypatch.setattr(EGRU, "forward", told)
+    corpus = make_corpus()
+    corpus = dataclasses.replace(corpus, valid=corpus.valid[:106])  # 10 streams, and 6 words
+    assert json.loads(train(corpus=corpus)["record"].read_text())["backend"] == "recorded"
 
 
 # --- state ---------------------------------------------------------------------------------------

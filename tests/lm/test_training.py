@@ -315,6 +315,25 @@ def test_the_state_goes_from_chunk_to_chunk():
     assert whole != pytest.approx(parts, rel=1e-6)
 
 
+def test_mixed_precision_does_not_round_the_state_between_chunks(train, tmp_path, monkeypatch):
+    """Fabric converts what a module is called with."""
+    seen, forward = [], LanguageModel.run
+
+    def told(self, tokens, state=None):
+        seen.append([part.detach().clone() for layer in state for part in layer])
+        return forward(self, tokens, state)
+
+    monkeypatch.setattr(LanguageModel, "run", told)
+    monkeypatch.setattr(train_language_model, "negative_log_likelihood", lambda *_, **__: (1.0, 1))
+    options = options_of(tmp_path / "run", tmp_path / "text.npz", epochs=1)
+    write_tokens(options["tokens"], make_corpus())
+    mixed = json.loads(options["settings"]) | {"precision": "bf16-mixed"}
+    train_language_model.main(**options | {"settings": json.dumps(mixed)})
+    later = [part for chunk in seen[1:] for part in chunk]
+    assert all(part.dtype == torch.float32 for part in later)
+    assert not any(torch.equal(part, part.bfloat16().float()) for part in later if part.any())
+
+
 def test_penalties_are_those_of_awd_lstm():
     torch.manual_seed(0)
     plain = recipe_of("small", **TINY).model_dump()
@@ -322,9 +341,9 @@ def test_penalties_are_those_of_awd_lstm():
     piece = streams(make_corpus().train, 4)[:9]
     state = model.initial_state(4)
     _, raw, _ = model.run(piece[:-1], state)
-    base = ChunkLoss(model, plain)(piece, state)[0]
+    base = ChunkLoss(model, plain)(piece, lambda: state)[0]
     found = ChunkLoss(model, plain | {"activation_penalty": 2.0, "temporal_penalty": 1.0})(
-        piece, state
+        piece, lambda: state
     )
     expected = base + 2 * (raw**2).mean() + ((raw[1:] - raw[:-1]) ** 2).mean()
     torch.testing.assert_close(found[0], expected)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -24,9 +24,12 @@ class ChunkLoss(nn.Module):
         self.model = model
         self.activation, self.temporal = recipe["activation_penalty"], recipe["temporal_penalty"]
 
-    def forward(self, piece: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Of rows [T + 1, B]: the loss with penalties, that without, and the state after them."""
-        hidden, raw, state = self.model.run(piece[:-1], state)
+    def forward(self, piece: Tensor, before: Callable[[], State]) -> tuple[Tensor, Tensor, State]:
+        """Of rows [T + 1, B]: the loss with penalties, that without, and the state after them.
+
+        The state before them is asked for: in mixed precision Fabric would round what is handed in.
+        """
+        hidden, raw, state = self.model.run(piece[:-1], before())
         plain, _ = self.model.loss(hidden, piece[1:])
         loss = plain
         if self.activation:
@@ -68,7 +71,7 @@ class Stream:
 
     def loss(self, module: nn.Module, piece: Tensor) -> Tensor:
         """The chunk's loss; keeps the state after it."""
-        loss, plain, state = module(piece, self.state)
+        loss, plain, state = module(piece, lambda: self.state)
         state = detached(state)
         if self.recipe["carry_state"] == "output":
             state = [_without_cell(layer, self.recipe["cell"]) for layer in state]

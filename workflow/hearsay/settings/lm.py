@@ -100,8 +100,9 @@ class LanguageModelRecipe(Closed):
     )
     carry_state: Literal["all", "output"] = Field(
         "all",
-        description="state from chunk to chunk: cell and output, or the output alone with cells at "
-        "zero, as the public code does",
+        description="state from chunk to chunk of the training: cell and output, or the output "
+        "alone with cells at zero, as in the public code; which also judges so, while here every "
+        "model is judged with both, lest its perplexity depend on the length of the chunks",
     )
 
 

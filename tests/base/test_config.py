@@ -111,6 +111,13 @@ def test_a_fault_is_named_with_its_place_and_its_remedy(tmp_path, overlay, expec
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize("group", ["asr", "brain", "lm", "slu"])
+@pytest.mark.parametrize(("key", "wrong"), [("device", "gpu"), ("precision", "bf16_mixed")])
+def test_what_no_training_could_run_with_is_refused_before_any_starts(tmp_path, group, key, wrong):
+    with pytest.raises(InputError, match=rf"line 2: {group}\.{key} = .{wrong}.*auto"):
+        load(tmp_path, f"{group}:\n  {key}: {wrong}\n")
+
+
 def test_a_fault_of_the_base_file_is_found_there(tmp_path):
     with pytest.raises(InputError) as caught:
         base = tmp_path / "config.yaml"

@@ -198,6 +198,19 @@ def test_auto_takes_the_fastest_that_is_there(monkeypatch):
     assert selection.choose("auto", torch.device("meta")) == "torch"
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_kernels_without_half_precision_are_not_chosen(monkeypatch, kind):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(selection, "_failure", lambda name: None)
+    model = EGRU(4, 5).to(kind)
+    model(torch.randn(3, 2, 4, dtype=kind))
+    assert model.backend_used == "torch"
+    assert selection.choose("auto", torch.device("cuda"), kind) == "torch"
+    told = rf"'numba' cannot run on cpu: it computes in float32 and float64, not {kind}.*auto"
+    with pytest.raises(InputError, match=told):
+        EGRU(4, 5, backend="numba").to(kind)(torch.randn(3, 2, 4, dtype=kind))
+
+
 def test_a_backend_that_cannot_run_says_why(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     monkeypatch.setattr(selection, "_failure", lambda name: None)

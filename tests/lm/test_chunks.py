@@ -91,6 +91,13 @@ def test_streams_are_judged_as_texts_of_their_own(model, ids):
     assert count == sum(n for _, n in alone) == 401 - 7
 
 
+@pytest.mark.parametrize("words", [2, 9, 10, 11, 19])
+def test_a_text_shorter_than_its_streams_is_judged_all_the_same(model, ids, words):
+    total, count = negative_log_likelihood(model, ids[:words], batch_size=10)
+    assert count >= words // 2
+    assert 0 < total < math.inf
+
+
 def test_an_untrained_model_knows_nothing():
     model = LanguageModel(WORDS, 6, 9, cell="gru").double().eval()
     torch.nn.init.zeros_(model.embedding.weight)

@@ -1,5 +1,10 @@
 """The event engine against the dense model, and its count of what it executes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numba
 import numpy as np
 import pytest
@@ -282,6 +287,21 @@ def test_single_precision_functions_saturate():
         value = np.float32(x)
         assert kernels.logistic(value, True) == pytest.approx(sigmoid, abs=1e-37)
         assert kernels.hyperbolic_tangent(value, True) == tanh
+
+
+def test_kernels_without_a_folder_for_their_cache():
+    """As on a node where neither the clone nor the home can be written to."""
+    code = "from hearsay.lm import event_kernels as k; print(k.hyperbolic_tangent(0.0, False))"
+    workflow = Path(kernels.__file__).parents[2]
+    environment = os.environ | {
+        "PYTHONPATH": str(workflow),
+        "NUMBA_CACHE_LOCATOR_CLASSES": "IPythonCacheLocator",  # none that takes a file
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == 0
 
 
 # --- faults ---------------------------------------------------------------------------------------

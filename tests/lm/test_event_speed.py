@@ -131,6 +131,21 @@ def test_the_step_writes_the_curve_and_its_record(tmp_path):
     assert kept["hardware"]["cpu"]
 
 
+def test_shares_too_close_to_be_told_apart_are_one_point(tmp_path, monkeypatch):
+    """Of a few units none is active at 0.1 %: the figure takes each share once."""
+    point = dict.fromkeys(("engine_ms", "engine_low_ms", "engine_high_ms", "dense_ms", "gru_ms"), 1)
+    monkeypatch.setattr(
+        measure_event_speed,
+        "measure_point",
+        lambda widths, words, share, **_: {"active": round(share, 2), **point, "macs": 1},
+    )
+    settings = {"hidden_size": 4, "embedding_size": 2, "vocabulary": 5, "tokens": 20, "seed": 0}
+    settings["active"] = [0.0, 0.001, 0.5, 1.0]
+    out = tmp_path / "speed.csv"
+    measure_event_speed.main(json.dumps(settings), threads=1, out=out, record=tmp_path / "r.json")
+    assert pd.read_csv(out)["active"].tolist() == [0, 0.5, 1]
+
+
 def test_shares_that_are_none():
     for active in ([], [0.5, 17], [-0.1]):
         with pytest.raises(InputError, match=r"lm\.event_speed\.active"):

@@ -93,3 +93,21 @@ def test_averages_are_the_mean_of_the_weights_and_leave_them_alone():
         first = model.weight.detach().clone()
     with again.evaluated():
         assert torch.equal(model.weight.detach(), first)
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_gradients_scaled_for_float16_can_be_clipped(kind):
+    """As the training loop does with precision 16-mixed, on a GPU."""
+    from lightning_fabric.plugins import MixedPrecision
+
+    weight = torch.nn.Parameter(torch.ones(2, 3))
+    optimizer = optimizer_of(
+        torch.nn.ParameterList([weight]), recipe_of("small", optimizer=kind).model_dump()
+    )
+    precision = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=8.0))
+    precision.backward(weight.sum(), None)
+    precision.unscale_gradients(optimizer)
+    assert torch.equal(weight.grad, torch.ones(2, 3))
+    weight.grad.mul_(0.5)
+    precision.optimizer_step(optimizer)
+    assert (weight < 1).all()

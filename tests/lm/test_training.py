@@ -1,5 +1,6 @@
 """Training of language models: exact resume, state between chunks, faults that stop it."""
 
+import dataclasses
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from hearsay.corpora.text_corpus import TokenCorpus, write_tokens
 from hearsay.errors import InputError
 from hearsay.lm import evaluate_language_model, gather_scores, stream, train_language_model
 from hearsay.lm.chunks import Chunk, streams
+from hearsay.lm.egru import EGRU
 from hearsay.lm.language_model import LanguageModel, load_language_model, model_of
 from hearsay.lm.recipes import recipe_of
 from hearsay.lm.stream import ChunkLoss, Stream
@@ -154,6 +156,21 @@ def test_it_learns_and_says_so(train, tmp_path, cell):
         assert not any("sparsity" in metric for metric in found.index)
 
 
+@pytest.mark.parametrize("cell", ["egru", "gru", "lstm"])
+def test_mixed_precision_trains_every_cell_as_well(train, tmp_path, cell):
+    keys = {"cell": cell, "epochs": 4, "decoder_map": True, "decoder_centre": 0.1}
+    options = train("full", **keys)
+    mixed = options_of(tmp_path / "mixed", options["tokens"], **keys)
+    mixed["settings"] = json.dumps(json.loads(mixed["settings"]) | {"precision": "bf16-mixed"})
+    train_language_model.main(**mixed)
+    assert load_file(mixed["weights"])["embedding.weight"].dtype == torch.float32
+    found, wanted = (
+        pd.read_csv(each["history"])["validation_perplexity"] for each in (mixed, options)
+    )
+    assert not found.equals(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=0.15)  # events flip, and ways part
+
+
 # --- killed and started again --------------------------------------------------------------------
 
 
@@ -250,6 +267,23 @@ def test_killed_after_the_last_step_the_record_still_names_the_backend(train, mo
     assert json.loads(train()["record"].read_text())["backend"] == "torch"
 
 
+def test_the_record_names_the_backend_of_the_training_not_of_the_last_validation(
+    train, monkeypatch
+):
+    """A GPU's recordings have at least 8 steps; what is left of a text may be shorter."""
+    forward = EGRU.forward
+
+    def told(self, x, state=None):
+        found = forward(self, x, state)
+        self.backend_used = "recorded" if len(x) >= 8 else "launched"
+        return found
+
+    monkeypatch.setattr(EGRU, "forward", told)
+    corpus = make_corpus()
+    corpus = dataclasses.replace(corpus, valid=corpus.valid[:106])  # 10 streams, and 6 words
+    assert json.loads(train(corpus=corpus)["record"].read_text())["backend"] == "recorded"
+
+
 # --- state ---------------------------------------------------------------------------------------
 
 
@@ -281,6 +315,25 @@ def test_the_state_goes_from_chunk_to_chunk():
     assert whole != pytest.approx(parts, rel=1e-6)
 
 
+def test_mixed_precision_does_not_round_the_state_between_chunks(train, tmp_path, monkeypatch):
+    """Fabric converts what a module is called with."""
+    seen, forward = [], LanguageModel.run
+
+    def told(self, tokens, state=None):
+        seen.append([part.detach().clone() for layer in state for part in layer])
+        return forward(self, tokens, state)
+
+    monkeypatch.setattr(LanguageModel, "run", told)
+    monkeypatch.setattr(train_language_model, "negative_log_likelihood", lambda *_, **__: (1.0, 1))
+    options = options_of(tmp_path / "run", tmp_path / "text.npz", epochs=1)
+    write_tokens(options["tokens"], make_corpus())
+    mixed = json.loads(options["settings"]) | {"precision": "bf16-mixed"}
+    train_language_model.main(**options | {"settings": json.dumps(mixed)})
+    later = [part for chunk in seen[1:] for part in chunk]
+    assert all(part.dtype == torch.float32 for part in later)
+    assert not any(torch.equal(part, part.bfloat16().float()) for part in later if part.any())
+
+
 def test_penalties_are_those_of_awd_lstm():
     torch.manual_seed(0)
     plain = recipe_of("small", **TINY).model_dump()
@@ -288,9 +341,9 @@ def test_penalties_are_those_of_awd_lstm():
     piece = streams(make_corpus().train, 4)[:9]
     state = model.initial_state(4)
     _, raw, _ = model.run(piece[:-1], state)
-    base = ChunkLoss(model, plain)(piece, state)[0]
+    base = ChunkLoss(model, plain)(piece, lambda: state)[0]
     found = ChunkLoss(model, plain | {"activation_penalty": 2.0, "temporal_penalty": 1.0})(
-        piece, state
+        piece, lambda: state
     )
     expected = base + 2 * (raw**2).mean() + ((raw[1:] - raw[:-1]) ** 2).mean()
     torch.testing.assert_close(found[0], expected)
@@ -320,6 +373,13 @@ def test_a_share_of_the_text_is_its_beginning(train):
     assert all(torch.equal(first[name], second[name]) for name in second)
     with pytest.raises(InputError, match="6 training tokens are too few for batch_size 4"):
         train("short", whole, training_share=0.005)
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_text_in_which_nothing_is_predicted_is_refused_before_training(train, tmp_path, split):
+    corpus = dataclasses.replace(make_corpus(), **{split: np.zeros(1, np.int32)})
+    with pytest.raises(InputError, match=rf"run.npz: {split} has 1 token.*at least 2"):
+        train(corpus=corpus)
 
 
 def test_the_decoder_begins_with_the_words_that_are_trained_on(train, monkeypatch):

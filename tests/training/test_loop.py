@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from hearsay.errors import InputError
 from hearsay.training.checkpoints import CheckpointFolder, random_states, set_random_states
+from hearsay.training.fabric import Fabric
 from hearsay.training.interruption import Interrupted
 from hearsay.training.loop import Training, fit, start
 from hearsay.training.pieces import Pieces
@@ -86,6 +87,40 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(tmp_path, step):
     again, history_again = run(CheckpointFolder(tmp_path / "killed", IDENTITY), checkpoint_steps=2)
     assert torch.equal(whole, again)
     assert history.equals(history_again)
+
+
+def run_in_float16(folder, loss=None):
+    """As on a GPU with precision 16-mixed, whose scale begins too large on purpose."""
+    from lightning_fabric.plugins import MixedPrecision  # not before hearsay.training.fabric
+
+    torch.manual_seed(7)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, growth_interval=4)
+    fabric = Fabric(accelerator="cpu", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    training = small_training(loss=loss, clip_norm=1.0, checkpoint_steps=2)
+    history = fit(training, folder, fabric)
+    return weights(training), history, scaler.get_scale()
+
+
+def test_an_overflow_of_float16_is_skipped_and_its_scale_survives_a_kill(tmp_path):
+    whole, history, scale = run_in_float16(CheckpointFolder(tmp_path / "whole", IDENTITY))
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    assert scale < 2.0**24
+    taken = 0
+
+    def dying_loss(model, batch):
+        nonlocal taken
+        taken += 1
+        if taken > 9:
+            raise Killed
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    folder = CheckpointFolder(tmp_path / "killed", IDENTITY)
+    with pytest.raises(Killed):
+        run_in_float16(folder, dying_loss)
+    folder.close()
+    again = run_in_float16(CheckpointFolder(tmp_path / "killed", IDENTITY))
+    assert torch.equal(again[0], whole)
+    assert again[2] == scale
 
 
 def test_seeds_matter_and_repeat(tmp_path):

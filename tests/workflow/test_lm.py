@@ -1,6 +1,7 @@
 """EGRU in the workflow: what the demo shows, one training alone, corpora that cannot be had."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -99,6 +100,19 @@ def test_one_seed_alone_is_a_target(origin, snakemake) -> None:
         "train_language_model": 1,
         "evaluate_language_model": 1,
     }
+
+
+def test_another_number_of_threads_measures_the_speed_again(origin, snakemake, tmp_path) -> None:
+    """Snakemake reruns a job whose params have changed; its threads alone are none of them."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"lm": {"event_speed": {"threads": 2, "tokens": 17}}}))
+    target = "results/paper/lm/event_speed.csv"
+    options = ("--dry-run", "--printshellcmds", "--configfile", mine, "--cores", "2")
+    done = snakemake(origin, *options, target)
+    assert done.status == 0, done.text
+    (settings,) = re.findall(r"measure_event_speed --settings '(.*?)'", done.text)
+    assert json.loads(settings)["threads"] == 2
+    assert json.loads(settings)["tokens"] == 17
 
 
 def test_a_licensed_corpus_is_planned_once_it_is_there(origin, snakemake, tmp_path) -> None:

@@ -105,7 +105,7 @@ rule measure_event_speed:
         mem_mb=grown(4000),
         runtime=grown("1h"),
     params:
-        settings=as_json(**settings.lm.event_speed.model_dump(exclude={"threads"})),
+        settings=as_json(**settings.lm.event_speed.model_dump()),
         code=code_of("hearsay.lm.measure_event_speed"),
     shell:
         "python -m hearsay.step hearsay.lm.measure_event_speed --settings {params.settings:q}"

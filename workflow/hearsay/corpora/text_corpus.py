@@ -107,6 +107,11 @@ def _check(path: Path | str, texts: Sequence[np.ndarray], words: np.ndarray) -> 
     for split, ids in zip(SPLITS, texts, strict=True):
         if ids.dtype != np.int32 or ids.ndim != 1 or not len(ids):
             raise InputError(f"{path}: {split} is {ids.dtype} {ids.shape}, not int32 [N]")
+        if len(ids) < 2:
+            raise InputError(
+                f"{path}: {split} has 1 token, and at least 2 are needed to predict one from the "
+                "other; take a longer text"
+            )
         if ids.min() < 0 or ids.max() >= len(words):
             raise InputError(
                 f"{path}: {split} has ids from {ids.min()} to {ids.max()}, but there are "

@@ -61,8 +61,9 @@ def negative_log_likelihood(
     With ``batch_size`` 1 every word but the first is predicted from all words before it, from a
     state of zeros: N − 1 predictions, whatever `bptt` is. More streams are faster, and start from
     zeros each; the words left over at the end make a last, shorter stream, so that each stream's
-    first word alone is not predicted.
+    first word alone is not predicted. A text has no more streams than pairs of words.
     """
+    batch_size = max(1, min(batch_size, len(ids) // 2))
     whole = len(ids) // batch_size * batch_size
     total, count = 0.0, 0
     for part, wide in ((ids[:whole], batch_size), (ids[whole:], 1)):

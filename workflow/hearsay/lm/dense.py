@@ -50,14 +50,23 @@ class DenseLayer(nn.Module):
     def forward(
         self, x: Tensor, state: tuple[Tensor, ...] | None = None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Outputs [T, B, H] of inputs [T, B, I], and the state after them."""
+        """Outputs [T, B, H] of inputs [T, B, I], and the state after them.
+
+        Under autocast the kernel has its type, and gives results in that of the weights.
+        """
+        own, device = self.weight_hh_l0.dtype, x.device.type
         if state is None:
-            state = self.initial_state(x.shape[1], like=x)
+            state = self.initial_state(x.shape[1], like=self.weight_hh_l0)
         recurrent = functional.dropout(self.weight_hh_l0, self.dropconnect, self.training)
-        weights = [self.weight_ih_l0, recurrent, self.bias_ih_l0, self.bias_hh_l0]
+        given = [x, *state, self.weight_ih_l0, recurrent, self.bias_ih_l0, self.bias_hh_l0]
+        if torch.is_autocast_enabled(device):  # on a CPU it would convert some of them only
+            given = [tensor.to(torch.get_autocast_dtype(device)) for tensor in given]
+        with torch.autocast(device, enabled=False):
+            y, *last = self._kernel(given[0], given[1:-4], given[-4:])
+        return y.to(own), tuple(tensor.to(own) for tensor in last)
+
+    def _kernel(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
         options = (True, 1, 0.0, self.training, False, False)
         if self.cell == "gru":
-            y, last = torch.gru(x, state[0], weights, *options)
-            return y, (last,)
-        y, *both = torch.lstm(x, list(state), weights, *options)
-        return y, tuple(both)
+            return torch.gru(x, state[0], weights, *options)
+        return torch.lstm(x, state, weights, *options)

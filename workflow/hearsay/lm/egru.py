@@ -172,7 +172,7 @@ class EGRU(nn.Module):
         if x.dtype != own and not torch.is_autocast_enabled(x.device.type):
             raise InputError(f"input is of {x.dtype} and EGRU of {own}; convert one of them")
         state = self._checked(state, x)
-        name = selection.choose(self.backend, x.device)
+        name = selection.choose(self.backend, x.device, own)
         run, used = selection.runner(name, x.device)
         constants = Constants(
             self.variant, self.pseudo_derivative_width, self.pseudo_derivative_height

@@ -13,15 +13,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from hearsay.lm.compiled import compiled
 
 # Contracting a·b + c into one instruction is the only liberty that the compiler has.
-OPTIONS: dict[str, Any] = {
-    "cache": True,
-    "nogil": True,
-    "fastmath": {"contract"},
-    "error_model": "numpy",
-}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 COLUMNS = 4096  # of the accumulator at a time: 16 KiB in float32
 FIRST = np.int64(0)  # a plain 0 would be a type of its own, and compile everything twice
 LEAST = 200_000  # multiply-accumulates (50 µs) that are worth waking other threads
@@ -36,7 +33,7 @@ FACTORIALS = tuple(np.float32(1 / math.factorial(k)) for k in range(8))
 # --- element-wise functions ----------------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def expm1_single(x):
     """e^x − 1 in float32, within a few units in the last place; compiles to vector code.
 
@@ -56,7 +53,7 @@ def expm1_single(x):
     return power * series + (power - np.float32(1))
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def logistic(x, single):
     """σ(x); `single` says that x is float32."""
     one = np.float32(1)  # leaves both types as they are; an integer would make both float64
@@ -65,7 +62,7 @@ def logistic(x, single):
     return one / (one + math.exp(-x))
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def hyperbolic_tangent(x, single):
     """tanh(x); likewise."""
     if single:
@@ -77,7 +74,7 @@ def hyperbolic_tangent(x, single):
 # --- products ------------------------------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def add_rows(sums, weights, index, value, begin, end, start, stop):
     """sums[start:stop] += Σ value[k] · weights[index[k], start:stop] over begin ≤ k < end.
 
@@ -111,7 +108,7 @@ def add_rows(sums, weights, index, value, begin, end, start, stop):
     return executed
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def add_rows_of_batch(sums, weights, index, value, count, start, stop):
     """`add_rows` for sequences [B, …]: each takes its own rows, and shared ones while cached."""
     batch = len(count)
@@ -128,7 +125,7 @@ def add_rows_of_batch(sums, weights, index, value, count, start, stop):
     return executed
 
 
-@njit(parallel=True, **OPTIONS)
+@compiled(parallel=True, **OPTIONS)
 def add_rows_in_threads(sums, weights, index, value, count, start, stop, threads):
     """`add_rows_of_batch`, a range of columns for each thread."""
     executed = np.zeros(threads, np.int64)
@@ -140,7 +137,7 @@ def add_rows_in_threads(sums, weights, index, value, count, start, stop, threads
     return executed.sum()
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def add_product(sums, weights, index, value, count, start, stop, threads):
     """One of the two above; without threads, that with threads is not even compiled."""
     if threads is None or count.sum() * (stop - start) < LEAST:
@@ -148,7 +145,7 @@ def add_product(sums, weights, index, value, count, start, stop, threads):
     return add_rows_in_threads(sums, weights, index, value, count, start, stop, threads)
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def copy(target, source, length):
     """As target[:length] = source[:length], which would take seconds to compile."""
     for i in range(length):
@@ -158,7 +155,7 @@ def copy(target, source, length):
 # --- one layer -----------------------------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def scale_by_reset(fed, fed_back, index, value, count, scaled, units):
     """r⊙y⁻ of the active units (paper, Eq. 4)."""
     single = fed.itemsize == 4
@@ -167,7 +164,7 @@ def scale_by_reset(fed, fed_back, index, value, count, scaled, units):
         scaled[k] = value[k] * logistic(fed[j] + fed_back[j], single)
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def update_paper(fed, fed_back, c, y, units):
     """c = u⊙z + (1−u)⊙c⁻ − y⁻ (Eq. 5)."""
     single = fed.itemsize == 4
@@ -180,7 +177,7 @@ def update_paper(fed, fed_back, c, y, units):
         c[i] = u * z + (one - u) * c[i] - y[i]
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def update_evnn(fed, fed_back, c, units):
     """ĉ = k⊙c⁻ + (1−k)⊙g of the public code, whose reset gate scales the recurrent product."""
     single = fed.itemsize == 4
@@ -195,7 +192,7 @@ def update_evnn(fed, fed_back, c, units):
         c[i] = k * c[i] + (one - k) * g
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def emit(c, y, thresholds, index, value, units, soft_reset):
     """y = c·H(c−ϑ), as a vector and as a list of events; returns how many there are."""
     count = 0
@@ -212,7 +209,7 @@ def emit(c, y, thresholds, index, value, units, soft_reset):
     return count
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def feed(layer, tokens, weights, memory, lookup, threads):
     """Write into memory.fed what comes from below to the gates' arguments of one layer."""
     width = 3 * weights.sizes[layer, 1]
@@ -233,7 +230,7 @@ def feed(layer, tokens, weights, memory, lookup, threads):
     )
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def advance_layer(layer, weights, memory, paper, threads):
     """From memory.fed and the layer's last events to its new ones."""
     units = weights.sizes[layer, 1]
@@ -264,7 +261,7 @@ def advance_layer(layer, weights, memory, paper, threads):
 # --- one token -----------------------------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def advance(tokens, weights, memory, logits, paper, lookup, threads):
     """Read one word per sequence, tokens [B], and write the scores of the next, logits [B, V]."""
     layers = len(weights.sizes)
@@ -279,7 +276,7 @@ def advance(tokens, weights, memory, logits, paper, lookup, threads):
     )
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+@compiled(nogil=True, fastmath={"contract", "reassoc"})
 def surprise(logits, target):
     """−ln p(target) in nats: ln Σ e^(logit − largest) − (logit of the target − largest)."""
     single = logits.itemsize == 4
@@ -293,7 +290,7 @@ def surprise(logits, target):
     return math.log(total) + float(largest) - float(logits[target])
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def score(tokens, weights, memory, logits, paper, lookup, threads, surprises):
     """Read tokens [N + 1, B] but the last, and write what each next one costs, [N, B]."""
     for t in range(len(surprises)):

@@ -28,7 +28,10 @@ def optimizer_of(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.Opt
         return torch.optim.SGD(groups, lr=rate)
     kind = torch.optim.Adam if recipe["optimizer"] == "adam" else torch.optim.AdamW
     # One kernel for all weights where there is one; the numbers are the same as of a loop.
-    return kind(groups, lr=rate, betas=(recipe["beta1"], recipe["beta2"]), fused=True)
+    fused = kind(groups, lr=rate, betas=(recipe["beta1"], recipe["beta2"]), fused=True)
+    # Gradients scaled for float16 are unscaled before they are clipped, not within that kernel.
+    fused._step_supports_amp_scaling = False
+    return fused
 
 
 def learning_rate(recipe: Mapping[str, Any], epoch: float, step: int) -> float:

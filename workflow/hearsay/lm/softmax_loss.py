@@ -55,9 +55,11 @@ def softmax_loss(
     Parameters
     ----------
     hidden : [N, e].
-    weight, bias : of the decoder, [V, e] and [V].
+    weight, bias : of the decoder, [V, e] and [V]. All is computed in their type, under autocast
+        too: a gradient is a sum over many words of which most have a tiny share.
     targets : [N], int64.
     """
     # Asked here: the function would hear of weights that require gradients under `no_grad` too.
     wanted = torch.is_grad_enabled() and any(x.requires_grad for x in (hidden, weight, bias))
-    return _SoftmaxLoss.apply(hidden, weight, bias, targets, wanted)
+    with torch.autocast(hidden.device.type, enabled=False):
+        return _SoftmaxLoss.apply(hidden.to(weight.dtype), weight, bias, targets, wanted)

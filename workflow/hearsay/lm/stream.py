@@ -1,7 +1,8 @@
 """What goes from chunk to chunk while a language model is trained."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from hearsay.lm.activity import ActivityCounter
 from hearsay.lm.chunks import Chunk, perplexity
+from hearsay.lm.egru import EGRU
 from hearsay.lm.language_model import LanguageModel, State, detached
 from hearsay.lm.optimisation import TriggeredAverage, learning_rate, rate_of_chunk
 
@@ -22,9 +24,12 @@ class ChunkLoss(nn.Module):
         self.model = model
         self.activation, self.temporal = recipe["activation_penalty"], recipe["temporal_penalty"]
 
-    def forward(self, piece: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Of rows [T + 1, B]: the loss with penalties, that without, and the state after them."""
-        hidden, raw, state = self.model.run(piece[:-1], state)
+    def forward(self, piece: Tensor, before: Callable[[], State]) -> tuple[Tensor, Tensor, State]:
+        """Of rows [T + 1, B]: the loss with penalties, that without, and the state after them.
+
+        The state before them is asked for: in mixed precision Fabric would round what is handed in.
+        """
+        hidden, raw, state = self.model.run(piece[:-1], before())
         plain, _ = self.model.loss(hidden, piece[1:])
         loss = plain
         if self.activation:
@@ -49,6 +54,7 @@ class Stream:
         self.epoch, self.step, self.words = 0, 0, 0
         self.seconds, self.loss_sum, self.rate = 0.0, 0.0, 0.0
         self.counter = ActivityCounter()
+        self._backends: Counter[str] = Counter()  # words that each has computed
         self.average = TriggeredAverage(model) if recipe["optimizer"] == "nt-asgd" else None
 
     def begin(self, chunk: Chunk, optimizer: torch.optim.Optimizer) -> None:
@@ -65,7 +71,7 @@ class Stream:
 
     def loss(self, module: nn.Module, piece: Tensor) -> Tensor:
         """The chunk's loss; keeps the state after it."""
-        loss, plain, state = module(piece, self.state)
+        loss, plain, state = module(piece, lambda: self.state)
         state = detached(state)
         if self.recipe["carry_state"] == "output":
             state = [_without_cell(layer, self.recipe["cell"]) for layer in state]
@@ -73,6 +79,7 @@ class Stream:
         words = piece[1:].numel()
         self.loss_sum += plain.double().item() * words
         self.words += words
+        self._backends[_backend_of(self.model)] += words
         return loss
 
     def end(self) -> None:
@@ -91,6 +98,11 @@ class Stream:
         self.epoch += 1
         if self.average is not None:
             self.average.validated(value)
+
+    @property
+    def backend(self) -> str:
+        """What computed most of the recurrence: chunks of few steps may go another way."""
+        return self._backends.most_common(1)[0][0]
 
     def report(self) -> dict[str, float]:
         """Of the epoch: perplexity in training, learning rate, sparsities of all and each layer."""
@@ -113,8 +125,7 @@ class Stream:
             "seconds": self.seconds,
             "counter": self.counter.state_dict(),
             "average": self.average.state_dict() if self.average else {},
-            # Killed after its last step, a run computes nothing more that would tell it.
-            "backends": [getattr(layer, "backend_used", None) for layer in self.model.layers],
+            "backends": dict(self._backends),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -126,9 +137,12 @@ class Stream:
         self.counter.load_state_dict(state["counter"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        for layer, used in zip(self.model.layers, state["backends"], strict=True):
-            if used is not None:
-                layer.backend_used = used
+        self._backends = Counter(state["backends"])
+
+
+def _backend_of(model: LanguageModel) -> str:
+    layer = model.layers[0]
+    return str(layer.backend_used) if isinstance(layer, EGRU) else f"torch.{model.cell}"
 
 
 def _without_cell(layer: tuple[Tensor, ...], cell: str) -> tuple[Tensor, ...]:

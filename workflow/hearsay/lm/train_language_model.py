@@ -12,8 +12,7 @@ from torch import nn
 from hearsay.corpora.text_corpus import read_tokens
 from hearsay.errors import InputError
 from hearsay.lm.chunks import epoch_batches, negative_log_likelihood, perplexity, streams
-from hearsay.lm.egru import EGRU
-from hearsay.lm.language_model import LanguageModel, model_of, save_language_model
+from hearsay.lm.language_model import model_of, save_language_model
 from hearsay.lm.optimisation import optimizer_of
 from hearsay.lm.stream import ChunkLoss, Stream
 from hearsay.training.job import Job
@@ -23,12 +22,6 @@ from hearsay.training.snapshots import Snapshots
 STEP = "hearsay.lm.train_language_model"
 # Of the validation after each epoch; the scores of the finished model are taken with one.
 VALIDATION_STREAMS = 10
-
-
-def backend_of(model: LanguageModel) -> str:
-    """What computed the recurrence, for the run record."""
-    layer = model.layers[0]
-    return str(layer.backend_used) if isinstance(layer, EGRU) else f"torch.{model.cell}"
 
 
 def main(
@@ -126,12 +119,11 @@ def main(
     )
 
     save_language_model(weights, model, about)
-    used = backend_of(model)
     job.write(
         trained,
         history,
         record,
-        backend=used,
+        backend=stream.backend,
         steps=stream.step,
         tokens=rows[1:].numel(),
         training_seconds=stream.seconds,
@@ -144,7 +136,7 @@ def main(
     folder.remove()
     best = trained["validation_perplexity"].min()
     print(
-        f"{corpus}, {run}, seed {seed}: {len(trained)} epochs by {used}, "
+        f"{corpus}, {run}, seed {seed}: {len(trained)} epochs by {stream.backend}, "
         f"validation perplexity {best:.1f}",
         file=sys.stderr,
     )

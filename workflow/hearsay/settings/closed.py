@@ -1,7 +1,7 @@
 """What all groups of settings are made of."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -31,6 +31,9 @@ Snapshots = Annotated[
         "weights; each is as large as the weights",
     ),
 ]
+# Of a training: what torch and Lightning's Fabric would refuse only once the job has started.
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
 
 
 def _without_secrets(address: str) -> str:

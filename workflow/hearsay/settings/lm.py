@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name, Snapshots
+from hearsay.settings.closed import Closed, Device, Name, Precision, Snapshots
 
 
 class LanguageModelRecipe(Closed):
@@ -100,8 +100,9 @@ class LanguageModelRecipe(Closed):
     )
     carry_state: Literal["all", "output"] = Field(
         "all",
-        description="state from chunk to chunk: cell and output, or the output alone with cells at "
-        "zero, as the public code does",
+        description="state from chunk to chunk of the training: cell and output, or the output "
+        "alone with cells at zero, as in the public code; which also judges so, while here every "
+        "model is judged with both, lest its perplexity depend on the length of the chunks",
     )
 
 
@@ -140,8 +141,8 @@ class LanguageModels(Closed):
     backend: Literal["auto", "reference", "torch", "numba", "triton"] = Field(
         "auto", description="how EGRU's recurrence is computed; all give the same numbers"
     )
-    device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
-    precision: str = Field(
+    device: Device = Field("auto", description="where trainings run; `auto`: a GPU if there is one")
+    precision: Precision = Field(
         "32-true", description="of Lightning's Fabric; thresholds are sensitive to less"
     )
     trajectory: Snapshots = 3

@@ -152,7 +152,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
         on SIGTERM, after saving.
     """
     model, optimizer = fabric.setup(training.model, training.optimizer)
-    cursor, best = restore(training, folder)
+    cursor, best = restore(training, folder, fabric)
     writer = _tensorboard(training, cursor) if fabric.is_global_zero else None
     bar = _bar(training, cursor, shown=fabric.is_global_zero)
     with bar, stop_flag(fabric) as stopped:
@@ -170,7 +170,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                     norm = fabric.clip_gradients(
                         model, optimizer, max_norm=training.clip_norm, error_if_nonfinite=False
                     )
-                    if norm is not None and not torch.isfinite(norm):
+                    if norm is not None and not (torch.isfinite(norm) or _rescaled(fabric)):
                         fault = f"norm of the gradient is {norm.item()}"
                         raise InputError(_diverged(fault, cursor, optimizer, folder))
                 optimizer.step()
@@ -252,6 +252,12 @@ def _backward(training: Training, model: nn.Module, batch: Batch, fabric: Fabric
             fabric.backward(loss if len(pieces) == 1 else loss * share)
         total += value * share
     return total
+
+
+def _rescaled(fabric: Fabric) -> bool:
+    """Whether an infinite gradient may be float16's: the scaler leaves that step out."""
+    scaler = getattr(fabric._precision, "scaler", None)
+    return scaler is not None and scaler.get_scale() > 1
 
 
 def _end_epoch(

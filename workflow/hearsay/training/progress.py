@@ -60,6 +60,7 @@ def save(
                 "optimizer": training.optimizer.state_dict(),
                 "schedule": training.schedule.state_dict() if training.schedule else {},
                 "random": random_states(),
+                "precision": fabric._precision.state_dict(),  # of 16-mixed: its loss's scale
                 "carried": training.carried.state_dict() if training.carried else {},
                 "cursor": vars(cursor),
             }
@@ -68,7 +69,7 @@ def save(
 
 
 def restore(
-    training: "Training", folder: CheckpointFolder
+    training: "Training", folder: CheckpointFolder, fabric: Fabric
 ) -> tuple[Cursor, dict[str, torch.Tensor]]:
     """Put back what the checkpoint holds: the cursor, and the best weights so far.
 
@@ -91,6 +92,7 @@ def restore(
     if training.schedule is not None:
         training.schedule.load_state_dict(state["schedule"])
     set_random_states(state["random"])
+    fabric._precision.load_state_dict(state["precision"])
     if training.carried is not None:
         training.carried.load_state_dict(state["carried"])
     cursor = Cursor(**state["cursor"])

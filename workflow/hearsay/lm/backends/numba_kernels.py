@@ -5,26 +5,17 @@ views. Kernels run in one thread: a step's arrays fit the cache, and their order
 fixed. Gates are in blocks update (evnn: keep), reset, candidate.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
+from hearsay.lm.compiled import compiled
 
-def _compiled(function: Callable) -> Callable:
-    """Compile when first called, and keep that for other processes where there is a folder for it.
-
-    numpy's error model: without a check for division by 0 the loops become vector instructions.
-    """
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package's folder nor the user's can be written to
-        return numba.njit(**options)(function)
+# numpy's error model: without a check for division by 0 the loops become vector instructions.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 
-@_compiled
+@compiled(**OPTIONS)
 def forward_paper(
     step: int,
     before: int,
@@ -47,7 +38,7 @@ def forward_paper(
             y_now[j] = c if c > thresholds[j] else zero
 
 
-@_compiled
+@compiled(**OPTIONS)
 def candidate_evnn(
     step: int,
     kept: int,
@@ -67,7 +58,7 @@ def candidate_evnn(
             z[j] += r[j] * value
 
 
-@_compiled
+@compiled(**OPTIONS)
 def forward_evnn(
     step: int,
     before: int,
@@ -90,7 +81,7 @@ def forward_evnn(
             c_now[j] = c - thresholds[j] if event else c
 
 
-@_compiled
+@compiled(**OPTIONS)
 def backward_paper_cell(
     step: int,
     width: float,
@@ -125,7 +116,7 @@ def backward_paper_cell(
             dz[j] = dc_all * u[j] * (one - z[j] * z[j])
 
 
-@_compiled
+@compiled(**OPTIONS)
 def backward_paper_reset(
     step: int,
     gates: np.ndarray,
@@ -151,7 +142,7 @@ def backward_paper_reset(
             dc_b[j] -= dc_b[j] * u[j]
 
 
-@_compiled
+@compiled(**OPTIONS)
 def backward_evnn(
     step: int,
     width: float,

@@ -14,14 +14,18 @@ NAMES = ("reference", "torch", "numba", "triton")
 RunLayer = Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]
 
 
-def obstacle(name: str, device: torch.device) -> str | None:
-    """None if a backend can run on a device, else the reason why it cannot."""
+def obstacle(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
+    """None if a backend can run on a device with weights of `dtype`, else why it cannot."""
     if name == "numba" and device.type != "cpu":
         return "it runs on the CPU only"
     # Triton's interpreter, for tests, runs kernels wherever tensors are.
     if name == "triton" and device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "it runs on CUDA GPUs only"
-    return _failure(name) if name in ("numba", "triton") else None
+    if name not in ("numba", "triton"):
+        return None
+    if dtype not in (torch.float32, torch.float64):
+        return f"it computes in float32 and float64, not {dtype}"
+    return _failure(name)
 
 
 @cache
@@ -36,20 +40,21 @@ def _failure(package: str) -> str | None:
     return None
 
 
-def choose(name: str, device: torch.device) -> str:
+def choose(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """The backend to use: the one named, or for "auto" the fastest that the device has.
 
     Raises
     ------
     InputError
-        for an unknown name, and for a backend that cannot run on the device.
+        for an unknown name, and for a backend that cannot run on the device or with weights of
+        `dtype`.
     """
     if name == "auto":
         fast = {"cpu": "numba", "cuda": "triton"}.get(device.type, "torch")
-        return fast if obstacle(fast, device) is None else "torch"
+        return fast if obstacle(fast, device, dtype) is None else "torch"
     if name not in NAMES:
         raise InputError(f"backend {name!r}: choose one of auto, {', '.join(NAMES)}")
-    reason = obstacle(name, device)
+    reason = obstacle(name, device, dtype)
     if reason is not None:
         raise InputError(f"backend {name!r} cannot run on {device.type}: {reason}; choose auto")
     return name

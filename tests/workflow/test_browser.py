@@ -148,6 +148,30 @@ def test_the_search_filters_and_tells_how_much_it_found(page):
     assert page.run(told) == ""
 
 
+def search(page, words):
+    """Search for `words`; what the page says that it found."""
+    page.run(
+        f"(field => {{ field.value = {words!r}; field.dispatchEvent(new Event('input')); }})"
+        "(document.getElementById('search'))"
+    )
+    return page.run("document.querySelector('form.search output').textContent")
+
+
+def test_a_link_leads_to_what_the_search_hides(page):
+    link = "#bpgpt-table-i a[href^='#run-']"
+    run = page.run(f'document.querySelector("{link}").hash')
+    search(page, "SIM01")
+    for _ in range(2):  # the second time the same address, and the record is closed again
+        page.run(f'document.querySelector("{link}").click()')
+        assert page.run(f"document.querySelector('{run}').open")
+        assert page.run(f"document.querySelector('{run}').checkVisibility()")
+        page.run(f"document.querySelector('{run}').open = false")
+    search(page, "SIM01")
+    page.run("document.querySelector('nav a[href=\"#egru-table-1\"]').click()")
+    assert page.run("document.getElementById('egru-table-1').checkVisibility()")
+    assert page.run("document.getElementById('search').value") == ""
+
+
 def test_a_number_tells_its_run_by_keyboard(page):
     page.run(f"document.querySelector('{TABLE} button.number').focus()")
     first = page.run("document.activeElement.closest('td').cellIndex")

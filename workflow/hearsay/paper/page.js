@@ -6,15 +6,23 @@ const make = (tag, properties = {}, ...children) => {
   return element;
 };
 const byId = id => document.getElementById(id);
+const visible = element => element.checkVisibility ? element.checkVisibility() : true;
 
 // --- links open what they lead to; print shows all rows ------------------------------------------
 
 function openTarget() {
   const target = location.hash.length > 1 && byId(location.hash.slice(1));
-  if (target && target.tagName === "DETAILS") target.open = true;
+  if (!target) return;
+  if (target.tagName === "DETAILS") target.open = true;
+  if (visible(target)) return;
+  endSearch();  // which hides it
+  target.scrollIntoView();
 }
 addEventListener("hashchange", openTarget);
-openTarget();
+addEventListener("click", event => {  // a link to where the page is already changes no address
+  const link = event.target.closest && event.target.closest("a[href^='#']");
+  if (link && link.hash === location.hash) openTarget();
+});
 let opened = [];
 addEventListener("beforeprint", () => {
   opened = all("details.rows:not([open])");
@@ -63,7 +71,6 @@ for (const table of all("table")) {
 
 // --- every number of a table is a button; arrow keys move, one of a table is in the tab order -----
 
-const visible = element => element.checkVisibility ? element.checkVisibility() : true;
 function oneTabStop(table) {
   const numbers = all("button.number", table);
   const stop = numbers.find(b => b.tabIndex === 0 && visible(b)) || numbers.find(visible);
@@ -238,6 +245,10 @@ function search() {
     counted(found.figure, "figure"), counted(found.findings, "finding")].join(", ");
   form.querySelector("output").value = searching ? told : "";
 }
+function endSearch() {
+  field.value = "";
+  search();
+}
 form.hidden = things.length === 0;
 field.addEventListener("input", search);
 form.addEventListener("submit", event => event.preventDefault());
@@ -251,3 +262,5 @@ for (const clip of all(".clip")) {
     word.classList.toggle("now", audio.currentTime >= start && audio.currentTime < end && !audio.ended);
   }));
 }
+
+openTarget();

@@ -157,6 +157,28 @@ def search(page, words):
     return page.run("document.querySelector('form.search output').textContent")
 
 
+def test_the_search_finds_what_a_keyboard_writes_otherwise(page):
+    for shown, typed in (("−", "-"), ("–", "-"), ("'", "’")):
+        words = page.run(
+            "[...document.querySelectorAll('main td, .findings dd')].flatMap(cell => "
+            f"cell.textContent.split(/\\s+/)).find(word => /\\w{shown}\\w|{shown}\\d/.test(word))"
+        )
+        assert shown in words
+        found = search(page, words.replace(shown, typed))
+        assert not found.startswith("0 rows, 0 tables, 0 figures, 0 findings")
+        assert search(page, words) == found
+
+
+def test_the_search_finds_rows_by_why_they_were_not_run_and_tables_by_their_columns(page):
+    absent = page.run("document.querySelectorAll('details.rows tbody tr:not(.group)').length")
+    assert absent > 0
+    assert int(search(page, "not run:").split()[0]) == absent
+    group = page.run("document.querySelector('#wabert-table-1 .groups th[scope=colgroup]')"
+                     ".textContent.trim()")  # fmt: skip
+    search(page, group)
+    assert page.run("document.getElementById('wabert-table-1').checkVisibility()")
+
+
 def test_a_link_leads_to_what_the_search_hides(page):
     link = "#bpgpt-table-i a[href^='#run-']"
     run = page.run(f'document.querySelector("{link}").hash')

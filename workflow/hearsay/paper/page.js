@@ -192,20 +192,28 @@ card.addEventListener("close", () => { if (!card.open) card.classList.remove("ke
 
 const form = document.querySelector("form.search");
 const field = byId("search");
-const textOf = element => element ? element.textContent.toLowerCase() : "";
-const things = all("main figure").map(figure => ({
-  figure,
-  about: textOf(figure.querySelector("figcaption")) + textOf(figure.closest("section").querySelector("h2")),
-  kind: figure.classList.contains("table") ? "table" : "figure",
-  rows: all("tbody tr:not(.group)", figure).map(row => ({
-    row, text: `${textOf(row.parentElement.querySelector("tr.group"))} ${textOf(row)}`,
-  })),
-}));
+// Signs of minus, dashes and quotes are those of a keyboard, on both sides.
+const typed = text => text.toLowerCase().replace(/[−–‐‑]/g, "-").replace(/[‘’]/g, "'").replace(/[“”]/g, '"');
+const textOf = element => element ? typed(element.textContent) : "";
+const things = all("main figure").map(figure => {
+  const section = figure.closest("section"), drawn = figure.querySelector("[role=img]");
+  return {
+    figure,
+    about: [figure.querySelector("figcaption"), section.querySelector("h2"), section.querySelector(".authors"),
+      ...all("thead", figure)].map(textOf).join(" ") + typed(drawn ? drawn.getAttribute("aria-label") : ""),
+    kind: figure.classList.contains("table") ? "table" : "figure",
+    rows: all("tbody tr:not(.group)", figure).map(row => {
+      const absent = row.closest("details.rows");  // its summary says why the row was not run
+      const parts = [absent && absent.querySelector("summary"), row.parentElement.querySelector("tr.group")];
+      return { row, text: [...parts, ...row.cells].map(textOf).join(" ") };
+    }),
+  };
+});
 const findings = all(".findings > div").map(element => ({ element, text: textOf(element) }));
 const counted = (n, name) => `${n} ${name}${n === 1 ? "" : "s"}`;
 let openedBySearch = [];
 function search() {
-  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = typed(field.value).split(/\s+/).filter(Boolean);
   const searching = words.length > 0;
   const found = { table: 0, figure: 0, rows: 0, findings: 0 };
   document.body.classList.toggle("searching", searching);

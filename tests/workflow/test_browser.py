@@ -126,6 +126,26 @@ def test_a_heading_sorts_up_down_and_back(page):
     assert told[2][1] == printed
 
 
+def test_intervals_sort_by_their_lower_limit(page):
+    headings = (
+        "[...document.querySelectorAll('#audit-table-2 th[data-column]')]"
+        ".filter(heading => heading.textContent === '95 % interval')"
+    )
+    negative = 0
+    for place in range(page.run(f"{headings}.length")):
+        page.run(f"{headings}[{place}].querySelector('button').click()")
+        column = page.run(f"Number({headings}[{place}].dataset.column)")
+        for group in page.run(
+            "[...document.querySelectorAll('#audit-table-2 tbody')].map(body => "
+            f"[...body.rows].slice(1).map(row => row.cells[{column}].textContent))"
+        ):
+            known = [text for text in group if " to " in text]
+            lower = [float(text.partition(" to ")[0].replace("−", "-")) for text in known]
+            assert lower == sorted(lower)
+            negative += len({limit for limit in lower if limit < 0}) > 1
+    assert negative
+
+
 def test_the_search_filters_and_tells_how_much_it_found(page):
     rows = (
         "[...document.querySelectorAll('main figure tbody tr:not(.group)')]"

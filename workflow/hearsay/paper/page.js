@@ -39,9 +39,11 @@ const valueOf = (row, column) => {
   if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
   return cell.textContent.trim();
 };
+// A text that begins with a number, such as an interval, goes by that number first.
+const leading = value => parseFloat(String(value).replace(/^−/, "-").replace(/^[^\d+.-].*/s, ""));
 function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return (leading(a) - leading(b)) || String(a).localeCompare(String(b), "en", { numeric: true });
 }
 function sortTable(table, heading) {
   const next = { none: "ascending", ascending: "descending", descending: "none" };

@@ -277,6 +277,15 @@ def test_speech_can_be_heard_with_its_words(page):
     assert page.run("document.querySelectorAll('#wabert .clip .now').length") > 0
 
 
+def test_every_heading_of_a_column_has_a_name_and_no_arrow_in_it(page):
+    page.call("Accessibility.enable")
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "columnheader"]
+    page.call("Accessibility.disable")
+    assert len(names) > 100
+    assert [name for name in names if not name.strip() or "↕" in name] == []
+
+
 def test_every_measured_number_is_a_button_with_a_run(page):
     lost = page.run(
         "[...document.querySelectorAll('main figure td[data-value]:not([data-published])')]"

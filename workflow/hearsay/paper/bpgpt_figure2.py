@@ -30,7 +30,7 @@ COLUMNS = [
     Column("start", "start, s", "number", decimals=0, shown=False),
     Column("chosen", "chosen as", shown=False),
     Column("input", "input", shown=False),
-    Column("text", "", wraps=True),
+    Column("text", "Words", wraps=True),
     Column("meteor", "METEOR, %", "number", decimals=2),
     Column("records", "run that decoded it", shown=False),
 ]

@@ -97,9 +97,9 @@ def main(
     else:
         notes.append(f"{name}: its text encoder has no head that predicts word pieces.")
     columns = [
-        Column("rank", ""),
+        Column("rank", "Rank"),
         *[
-            Column(f"place_{k}", "", source="source" if k == 1 else "")
+            Column(f"place_{k}", f"piece {k}", source="source" if k == 1 else "")
             for k in range(1, PLACES + 1)
         ],
         Column("utterance", "utterance", shown=False),

@@ -2,6 +2,7 @@
 its tables sort, its search finds, and every number tells its run, by keys and by mouse.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -275,6 +276,14 @@ def test_speech_can_be_heard_with_its_words(page):
     while not page.run("document.querySelectorAll('.now').length") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert page.run("document.querySelectorAll('#wabert .clip .now').length") > 0
+
+
+def test_a_test_score_beside_a_spectrum_tells_the_run_that_scored(demo, page):
+    table = json.loads((demo / "results/demo/tables/audit_table1.json").read_text("utf-8"))
+    scored = [row["cells"]["records"] for row in table["rows"]]
+    place = "[...document.querySelectorAll('#audit-table-1 tbody tr:not(.group)')].map(row => row."
+    assert page.run(f"{place}cells[2].dataset.run)") == scored
+    assert set(page.run(f"{place}cells[4].dataset.run)")).isdisjoint(scored)
 
 
 def test_every_heading_of_a_column_has_a_name_and_no_arrow_in_it(page):

@@ -17,7 +17,7 @@ COLUMNS = [
     Column("model", "Name of the model", shown=False),
     Column("measure", "Test score", shown=False),
     Column("better", "Better", shown=False),
-    Column("score", "test score", "number", "", 3),
+    Column("score", "test score", "number", "", 3, run="records"),
     Column("published", "published"),
     Column("other_scores", "Other test scores", shown=False),
     Column("alpha", "trained", "number", "α, mean", 3),

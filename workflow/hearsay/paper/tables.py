@@ -40,6 +40,7 @@ class Column:
     source : key of the cell that says where the number comes from, shown as a raised letter.
     shown : False keeps the column in the CSV only.
     wraps : whether the text is long and may take several lines.
+    run : key of the cell with the id of the run that measured the column's values.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Column:
     source: str = ""
     shown: bool = True
     wraps: bool = False
+    run: str = "run"
 
 
 @dataclass

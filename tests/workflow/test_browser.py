@@ -278,6 +278,31 @@ def test_speech_can_be_heard_with_its_words(page):
     assert page.run("document.querySelectorAll('#wabert .clip .now').length") > 0
 
 
+def card_of(page, cell):
+    """What the card of a cell's number says."""
+    page.run(f"{cell}.querySelector('button.number').click()")
+    told = page.run("card.textContent")
+    page.run("card.close()")
+    return told
+
+
+def test_a_card_tells_whether_a_value_with_a_source_was_measured(page):
+    rows = "document.querySelectorAll('#capacity-table-1 {part} tbody tr:not(.group)')[0]"
+    measured = card_of(page, f"{rows.format(part='.scroll')}.cells[1]")
+    assert "Published value" not in measured
+    assert "Source: with the model in this configuration" in measured
+    assert "hearsay.spectral.summarise_audits" in measured
+    absent = card_of(page, f"{rows.format(part='details.rows')}.cells[1]")
+    assert "Published value, not measured here. Source: torchvision" in absent
+
+
+def test_a_card_names_its_row_by_all_that_does(page):
+    row = "document.querySelectorAll('#asr-table-3 tbody tr:not(.group)')[1]"
+    names = page.run(f"[...{row}.cells].slice(0, 4).map(cell => cell.textContent.trim())")
+    place = ", ".join(name for name in names if name != "–")
+    assert f" · {place}" in card_of(page, f"{row}.querySelector('td.n[data-published]')")
+
+
 def test_a_test_score_beside_a_spectrum_tells_the_run_that_scored(demo, page):
     table = json.loads((demo / "results/demo/tables/audit_table1.json").read_text("utf-8"))
     scored = [row["cells"]["records"] for row in table["rows"]]

@@ -123,13 +123,17 @@ addEventListener("keydown", event => {
 const card = byId("card");
 const title = byId("card-title");
 let timer = 0, shownFor = null;
+function namesOf(row) {  // the texts before its first number
+  const cells = [...row.cells], end = cells.findIndex(cell => cell.matches(".n, .long"));
+  return cells.slice(0, end).map(cell => cell.textContent.trim()).filter(name => name !== "–").join(", ");
+}
 function fill(button) {
   const cell = button.closest("td"), row = cell.parentElement, figure = cell.closest("figure");
   const heading = figure && all("th[data-column]", cell.closest("table"))
     .find(th => Number(th.dataset.column) === cell.cellIndex);
   const group = row.parentElement.querySelector("tr.group");
   const told = [figure.querySelector(".label").textContent.replace(/\.$/, ""),
-    group && group.textContent.trim(), row.cells[0].textContent.trim(),
+    group && group.textContent.trim(), namesOf(row),
     heading && [heading.dataset.group, heading.textContent.trim()].filter(Boolean).join(", ")];
   title.textContent = button.textContent.trim();
   const parts = [make("p", { className: "place" }, told.filter(Boolean).join(" · "))];
@@ -139,7 +143,7 @@ function fill(button) {
     const note = letter && all(".notes li", figure)
       .find(li => li.firstElementChild && li.firstElementChild.textContent === letter.textContent);
     const where = note ? note.textContent.replace(letter.textContent, "").trim() : "the paper";
-    parts.push(make("p", {}, `Published value, not measured here. Source: ${where}`));
+    parts.push(make("p", {}, `${published ? "Published value, not measured here. " : ""}Source: ${where}`));
   }
   const record = cell.dataset.run && byId(`run-${cell.dataset.run}`);
   if (record) {

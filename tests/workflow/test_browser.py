@@ -147,6 +147,14 @@ def test_intervals_sort_by_their_lower_limit(page):
     assert negative
 
 
+def test_a_wide_window_shows_measured_numbers_without_scrolling(page):
+    right = page.run(
+        "Math.min(...[...document.querySelectorAll('#asr-table-3 td.n:not([data-published])')]"
+        ".slice(1, 3).map(cell => cell.getBoundingClientRect().right))"
+    )
+    assert right < page.run("innerWidth") or page.run("innerWidth") < 1000
+
+
 def test_the_search_filters_and_tells_how_much_it_found(page):
     rows = (
         "[...document.querySelectorAll('main figure tbody tr:not(.group)')]"
@@ -300,7 +308,7 @@ def test_a_card_names_its_row_by_all_that_does(page):
     row = "document.querySelectorAll('#asr-table-3 tbody tr:not(.group)')[1]"
     names = page.run(f"[...{row}.cells].slice(0, 4).map(cell => cell.textContent.trim())")
     place = ", ".join(name for name in names if name != "–")
-    assert f" · {place}" in card_of(page, f"{row}.querySelector('td.n[data-published]')")
+    assert f" · {place} · " in card_of(page, f"{row}.querySelector('td.n[data-published]')")
 
 
 def test_a_test_score_beside_a_spectrum_tells_the_run_that_scored(demo, page):

@@ -155,6 +155,15 @@ def test_a_wide_window_shows_measured_numbers_without_scrolling(page):
     assert right < page.run("innerWidth") or page.run("innerWidth") < 1000
 
 
+def test_decoded_text_and_its_window_are_read_without_scrolling_sideways(page):
+    cut = page.run(
+        "[...document.querySelectorAll('#bpgpt-figure-2 :is(td.long, tr.group span)')].filter("
+        "cell => cell.getBoundingClientRect().right > "
+        "cell.closest('.scroll').getBoundingClientRect().right).length"
+    )
+    assert cut == 0
+
+
 def test_the_search_filters_and_tells_how_much_it_found(page):
     rows = (
         "[...document.querySelectorAll('main figure tbody tr:not(.group)')]"

@@ -219,7 +219,7 @@ def table2(tests: list[SeriesTest], untested: list[str]) -> Table:
                 "verdict": "" if position else test.told.text,
                 "records": test.records,
             }
-            rows.append(Row(cells, test.subject))
+            rows.append(Row(cells, test.subject, given=test.values == "published"))
     return Table(COLUMNS, rows, NOTES + untested)
 
 

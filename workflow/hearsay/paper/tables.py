@@ -56,13 +56,15 @@ class Column:
 
 @dataclass
 class Row:
-    """One row: `cells` by column key (None or NaN: no value), the `group` it stands in, and
-    `not_run`, the reason where nothing was measured.
+    """One row: `cells` by column key (None or NaN: no value), the `group` it stands in,
+    `not_run`, the reason where nothing was measured, and whether it holds what was `given`: what
+    a paper printed, what follows from that alone, or the text that was to be found.
     """
 
     cells: dict[str, Any]
     group: str = ""
     not_run: str = ""
+    given: bool = False
 
 
 @dataclass

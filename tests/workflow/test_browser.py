@@ -62,6 +62,22 @@ def test_the_page_prints(demo, tmp_path, chromium):
     assert pdf.stat().st_size > 50_000
 
 
+@pytest.mark.parametrize(("selector", "width"), [(":not(.wide)", 688), (".wide", 1017)])
+def test_a_printed_sheet_holds_every_column(demo, browser, selector, width):
+    browser.look(width, 1000, "light")  # A4 within its margins; wide tables lie on their side
+    browser.open(demo / "results/demo/index.html")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    tables = f"[...document.querySelectorAll('figure{selector} table')]"
+    assert browser.run(f"{tables}.length") > 1
+    cut = browser.run(
+        f"{tables}.filter(table => table.getBoundingClientRect().right > {width} + 1)"
+        ".map(table => table.closest('figure').id)"
+    )
+    browser.call("Emulation.setEmulatedMedia", media="")
+    assert cut == []
+
+
 # --- what a reader does ---------------------------------------------------------------------------
 
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}

@@ -278,6 +278,19 @@ def test_a_number_tells_its_run_by_keyboard(page):
                     "'button.number[tabindex=\"0\"]').length") == 1  # fmt: skip
 
 
+def test_what_has_the_focus_is_never_behind_the_first_column(page):
+    page.run(f"document.querySelector('{TABLE} button.number').focus()")
+    page.press(*["ArrowRight"] * 12)
+    covered = (
+        "(focused => focused.closest('tr').cells[0].getBoundingClientRect().right"
+        " - focused.getBoundingClientRect().left)(document.activeElement)"
+    )
+    for _ in range(4):
+        page.press("ArrowLeft")
+        assert page.run(covered) <= 1
+    assert page.run("document.activeElement.className") == "number"
+
+
 def test_a_number_tells_its_run_by_mouse(page):
     number = f"{TABLE} button.number"
     focused = page.run("document.activeElement.tagName")

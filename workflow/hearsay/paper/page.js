@@ -118,6 +118,13 @@ addEventListener("keydown", event => {
   next.focus();
 });
 
+addEventListener("focusin", event => {  // the first column stays in place, over what scrolls below it
+  const cell = event.target.closest(".scroll :is(td, th)"), row = cell && cell.parentElement;
+  if (!cell || cell === row.cells[0] || getComputedStyle(row.cells[0]).position !== "sticky") return;
+  const covered = row.cells[0].getBoundingClientRect().right - event.target.getBoundingClientRect().left;
+  if (covered > 0) cell.closest(".scroll").scrollLeft -= covered + 8;
+});
+
 // --- the card of a number: hovering shows it, pressing keeps it -----------------------------------
 
 const card = byId("card");

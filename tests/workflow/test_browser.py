@@ -278,6 +278,17 @@ def test_a_number_tells_its_run_by_keyboard(page):
                     "'button.number[tabindex=\"0\"]').length") == 1  # fmt: skip
 
 
+def test_the_first_column_keeps_its_own_heading_when_others_scroll_below_it(page):
+    table = "document.querySelector('#bpgpt-table-ii table')"
+    page.run(f"{table}.tHead.scrollIntoView({{block: 'center'}})")
+    page.run(f"{table}.closest('.scroll').scrollLeft = 300")
+    seen = page.run(
+        "(box => document.elementFromPoint(box.x + 12, box.bottom - 12).textContent)"
+        f"({table}.tHead.rows[0].cells[0].getBoundingClientRect())"
+    )
+    assert seen == page.run(f"{table}.tHead.rows[0].cells[0].textContent")
+
+
 def test_what_has_the_focus_is_never_behind_the_first_column(page):
     page.run(f"document.querySelector('{TABLE} button.number').focus()")
     page.press(*["ArrowRight"] * 12)

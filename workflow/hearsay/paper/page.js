@@ -119,9 +119,10 @@ addEventListener("keydown", event => {
 });
 
 addEventListener("focusin", event => {  // the first column stays in place, over what scrolls below it
-  const cell = event.target.closest(".scroll :is(td, th)"), row = cell && cell.parentElement;
-  if (!cell || cell === row.cells[0] || getComputedStyle(row.cells[0]).position !== "sticky") return;
-  const covered = row.cells[0].getBoundingClientRect().right - event.target.getBoundingClientRect().left;
+  const cell = event.target.closest(".scroll :is(td, th)");
+  const first = cell && cell.closest("table").querySelector("tbody th[scope=row]");
+  if (!first || cell.matches("tr:first-child > :first-child")) return;
+  const covered = first.getBoundingClientRect().right - event.target.getBoundingClientRect().left;
   if (covered > 0) cell.closest(".scroll").scrollLeft -= covered + 8;
 });
 

@@ -62,6 +62,15 @@ def test_the_page_prints(demo, tmp_path, chromium):
     assert pdf.stat().st_size > 50_000
 
 
+@pytest.mark.parametrize("width", [1456, 1920, 2560])
+def test_tables_use_a_wide_window_and_no_more(demo, browser, width):
+    browser.look(width, 1000, "light")
+    browser.open(demo / "results/demo/index.html")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    used = browser.run("document.querySelector('#asr-table-3 .scroll').clientWidth")
+    assert used > width / 2 + 500
+
+
 @pytest.mark.parametrize(("selector", "width"), [(":not(.wide)", 688), (".wide", 1017)])
 def test_a_printed_sheet_holds_every_column(demo, browser, selector, width):
     browser.look(width, 1000, "light")  # A4 within its margins; wide tables lie on their side

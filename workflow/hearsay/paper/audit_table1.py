@@ -39,6 +39,8 @@ COLUMNS = [
 ]
 UNTRAINED = ("alpha", "alpha_hat", "log_frobenius_norm", "log_spectral_norm")
 NOTES = [
+    "Test scores stand as in their score files: word error rates, F1, accuracies, BLEU-1, METEOR "
+    "and BERTScore are shares of 1, where the papers' tables have percent.",
     "Published: none. None of the five papers relates these metrics to these scores; each model's "
     "own published score stands in its paper's table.",
     "Untrained: the same network before its first step; where it starts from another's encoder, "

@@ -303,6 +303,16 @@ def test_a_folder_inside_another_repository_is_no_clone(source):
         plan(source / "inner", "SIM01")
 
 
+def test_runs_of_two_subjects_have_two_ids(source, clone, tmp_path):
+    ids = set()
+    for subject in ("SIM01", "SIM02"):
+        paths = {name: tmp_path / f"{subject}.{name}" for name in ("present", "record")}
+        settings = settings_of(source, raw=[], mask=False)
+        fetch_step(subject=subject, clone=clone, settings=settings, **paths)
+        ids.add(json.loads(paths["record"].read_text())["id"])
+    assert len(ids) == 2
+
+
 def test_a_small_disk_is_refused_before_anything_is_fetched(clone, monkeypatch):
     monkeypatch.setattr(fetch_subject, "free_disk", lambda _: 10)
     with pytest.raises(InputError, match=r"4 files need .* but only 10 B of the disk"):

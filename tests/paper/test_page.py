@@ -307,6 +307,9 @@ def test_what_jobs_cost_is_shown_once_it_is_known(tmp_path, results):
         ["<b>short</b>", "1", "–", "1.000", "1.000", "500", "50%"],
         ["all", "2", "–", "3.000", "3.000", "500", "50%"],
     ]
+    headings = [e["data-column"] for e in structure.all("th") if e.get("scope") == "col"][-7:]
+    assert headings == list("0123456")  # they sort; the sum of all stays below
+    assert len([e for e in structure.all("tbody") if e["text"].strip().startswith("all")]) == 1
     assert any(e.get("download") == "usage.csv" for e in structure.all("a"))
     (tmp_path / "usage.csv").write_text("nonsense\n")
     with pytest.raises(InputError, match=r"usage\.csv: its columns"):

@@ -38,7 +38,14 @@ def test_short_recordings_come_with_their_words_and_transcripts(clips):
     words, told = first.heard
     assert words.words == [Word("x", 0.1, 0.5), Word("y", 0.5, 0.9)]
     assert told.transcript == "x"
-    assert second.heard[1].transcript == ""
+    assert second.heard[1].transcript is None  # not tested on it
+
+
+def test_a_transcript_without_a_word_is_none_that_was_not_tested(clips):
+    (clips.heard[1][1]).write_text("test,id,reference,hypothesis\np,b,x y,\n")
+    first, second = read_clips(clips)
+    assert first.heard[1].transcript == ""
+    assert second.heard[1].transcript is None
 
 
 def test_a_bad_file_is_named(clips):

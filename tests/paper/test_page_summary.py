@@ -70,6 +70,13 @@ def test_rows_are_counted_by_state():
     assert counts.claims == 0
 
 
+def test_rows_that_hold_what_was_given_are_not_measured():
+    rows = [Row({"a": "heard"}, given=True), Row({"a": "decoded"})]
+    counts = count([Table([Column("a", "A")], rows)], [])
+    assert counts == Counts(measured=1, given=1)
+    assert counts.rows == 2
+
+
 def test_rows_over_one_seed_are_counted():
     rows = [Row({"seeds": 1}), Row({"seeds": 3.0}), Row({"seeds": None}), Row({})]
     rows.append(Row({"seeds": 1}, not_run="not run: licence"))

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -296,6 +297,16 @@ def test_table_4_shows_the_likeliest_pieces(tmp_path):
     plain = write_states(tmp_path / "plain.npz", head=False)
     wabert_table4.main(states=f"best={plain}", utterances="[]", **files)
     assert "has no head" in files["markdown"].read_text(encoding="utf-8")
+
+
+def test_one_shade_is_one_cosine_in_every_panel():
+    limits = set()
+    for lowest in (-0.5, 0.2):
+        figure, axes = plt.subplots()
+        wabert_figure2.draw(axes, np.array([[1.0, lowest], [0.3, 0.9]]), ["a", "b"])
+        limits.add(axes.collections[0].get_clim())
+        plt.close(figure)
+    assert limits == {(0.0, 1.0)}
 
 
 def test_figures_are_drawn_and_told(tmp_path):

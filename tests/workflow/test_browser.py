@@ -2,6 +2,7 @@
 its tables sort, its search finds, and every number tells its run, by keys and by mouse.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -59,6 +60,31 @@ def test_the_page_prints(demo, tmp_path, chromium):
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert pdf.read_bytes()[:5] == b"%PDF-"
     assert pdf.stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("width", [1456, 1920, 2560])
+def test_tables_use_a_wide_window_and_no_more(demo, browser, width):
+    browser.look(width, 1000, "light")
+    browser.open(demo / "results/demo/index.html")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    used = browser.run("document.querySelector('#asr-table-3 .scroll').clientWidth")
+    assert used > width / 2 + 500
+
+
+@pytest.mark.parametrize(("selector", "width"), [(":not(.wide)", 688), (".wide", 1017)])
+def test_a_printed_sheet_holds_every_column(demo, browser, selector, width):
+    browser.look(width, 1000, "light")  # A4 within its margins; wide tables lie on their side
+    browser.open(demo / "results/demo/index.html")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    tables = f"[...document.querySelectorAll('figure{selector} table')]"
+    assert browser.run(f"{tables}.length") > 1
+    cut = browser.run(
+        f"{tables}.filter(table => table.getBoundingClientRect().right > {width} + 1)"
+        ".map(table => table.closest('figure').id)"
+    )
+    browser.call("Emulation.setEmulatedMedia", media="")
+    assert cut == []
 
 
 # --- what a reader does ---------------------------------------------------------------------------
@@ -126,6 +152,43 @@ def test_a_heading_sorts_up_down_and_back(page):
     assert told[2][1] == printed
 
 
+def test_intervals_sort_by_their_lower_limit(page):
+    headings = (
+        "[...document.querySelectorAll('#audit-table-2 th[data-column]')]"
+        ".filter(heading => heading.textContent === '95 % interval')"
+    )
+    negative = 0
+    for place in range(page.run(f"{headings}.length")):
+        page.run(f"{headings}[{place}].querySelector('button').click()")
+        column = page.run(f"Number({headings}[{place}].dataset.column)")
+        for group in page.run(
+            "[...document.querySelectorAll('#audit-table-2 tbody')].map(body => "
+            f"[...body.rows].slice(1).map(row => row.cells[{column}].textContent))"
+        ):
+            known = [text for text in group if " to " in text]
+            lower = [float(text.partition(" to ")[0].replace("−", "-")) for text in known]
+            assert lower == sorted(lower)
+            negative += len({limit for limit in lower if limit < 0}) > 1
+    assert negative
+
+
+def test_a_wide_window_shows_measured_numbers_without_scrolling(page):
+    right = page.run(
+        "Math.min(...[...document.querySelectorAll('#asr-table-3 td.n:not([data-published])')]"
+        ".slice(1, 3).map(cell => cell.getBoundingClientRect().right))"
+    )
+    assert right < page.run("innerWidth") or page.run("innerWidth") < 1000
+
+
+def test_decoded_text_and_its_window_are_read_without_scrolling_sideways(page):
+    cut = page.run(
+        "[...document.querySelectorAll('#bpgpt-figure-2 :is(td.long, tr.group span)')].filter("
+        "cell => cell.getBoundingClientRect().right > "
+        "cell.closest('.scroll').getBoundingClientRect().right).length"
+    )
+    assert cut == 0
+
+
 def test_the_search_filters_and_tells_how_much_it_found(page):
     rows = (
         "[...document.querySelectorAll('main figure tbody tr:not(.group)')]"
@@ -146,6 +209,52 @@ def test_the_search_filters_and_tells_how_much_it_found(page):
     page.type(" ")
     assert page.run(f"{rows}.length") == every
     assert page.run(told) == ""
+
+
+def search(page, words):
+    """Search for `words`; what the page says that it found."""
+    page.run(
+        f"(field => {{ field.value = {words!r}; field.dispatchEvent(new Event('input')); }})"
+        "(document.getElementById('search'))"
+    )
+    return page.run("document.querySelector('form.search output').textContent")
+
+
+def test_the_search_finds_what_a_keyboard_writes_otherwise(page):
+    for shown, typed in (("−", "-"), ("–", "-"), ("'", "’")):
+        words = page.run(
+            "[...document.querySelectorAll('main td, .findings dd')].flatMap(cell => "
+            f"cell.textContent.split(/\\s+/)).find(word => /\\w{shown}\\w|{shown}\\d/.test(word))"
+        )
+        assert shown in words
+        found = search(page, words.replace(shown, typed))
+        assert not found.startswith("0 rows, 0 tables, 0 figures, 0 findings")
+        assert search(page, words) == found
+
+
+def test_the_search_finds_rows_by_why_they_were_not_run_and_tables_by_their_columns(page):
+    absent = page.run("document.querySelectorAll('details.rows tbody tr:not(.group)').length")
+    assert absent > 0
+    assert int(search(page, "not run:").split()[0]) == absent
+    group = page.run("document.querySelector('#wabert-table-1 .groups th[scope=colgroup]')"
+                     ".textContent.trim()")  # fmt: skip
+    search(page, group)
+    assert page.run("document.getElementById('wabert-table-1').checkVisibility()")
+
+
+def test_a_link_leads_to_what_the_search_hides(page):
+    link = "#bpgpt-table-i a[href^='#run-']"
+    run = page.run(f'document.querySelector("{link}").hash')
+    search(page, "SIM01")
+    for _ in range(2):  # the second time the same address, and the record is closed again
+        page.run(f'document.querySelector("{link}").click()')
+        assert page.run(f"document.querySelector('{run}').open")
+        assert page.run(f"document.querySelector('{run}').checkVisibility()")
+        page.run(f"document.querySelector('{run}').open = false")
+    search(page, "SIM01")
+    page.run("document.querySelector('nav a[href=\"#egru-table-1\"]').click()")
+    assert page.run("document.getElementById('egru-table-1').checkVisibility()")
+    assert page.run("document.getElementById('search').value") == ""
 
 
 def test_a_number_tells_its_run_by_keyboard(page):
@@ -176,6 +285,30 @@ def test_a_number_tells_its_run_by_keyboard(page):
     assert page.run("document.activeElement.textContent") == value
     assert page.run(f"document.querySelectorAll('{TABLE} table')[0].querySelectorAll("
                     "'button.number[tabindex=\"0\"]').length") == 1  # fmt: skip
+
+
+def test_the_first_column_keeps_its_own_heading_when_others_scroll_below_it(page):
+    table = "document.querySelector('#bpgpt-table-ii table')"
+    page.run(f"{table}.tHead.scrollIntoView({{block: 'center'}})")
+    page.run(f"{table}.closest('.scroll').scrollLeft = 300")
+    seen = page.run(
+        "(box => document.elementFromPoint(box.x + 12, box.bottom - 12).textContent)"
+        f"({table}.tHead.rows[0].cells[0].getBoundingClientRect())"
+    )
+    assert seen == page.run(f"{table}.tHead.rows[0].cells[0].textContent")
+
+
+def test_what_has_the_focus_is_never_behind_the_first_column(page):
+    page.run(f"document.querySelector('{TABLE} button.number').focus()")
+    page.press(*["ArrowRight"] * 12)
+    covered = (
+        "(focused => focused.closest('tr').cells[0].getBoundingClientRect().right"
+        " - focused.getBoundingClientRect().left)(document.activeElement)"
+    )
+    for _ in range(4):
+        page.press("ArrowLeft")
+        assert page.run(covered) <= 1
+    assert page.run("document.activeElement.className") == "number"
 
 
 def test_a_number_tells_its_run_by_mouse(page):
@@ -209,6 +342,48 @@ def test_speech_can_be_heard_with_its_words(page):
     while not page.run("document.querySelectorAll('.now').length") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert page.run("document.querySelectorAll('#wabert .clip .now').length") > 0
+
+
+def card_of(page, cell):
+    """What the card of a cell's number says."""
+    page.run(f"{cell}.querySelector('button.number').click()")
+    told = page.run("card.textContent")
+    page.run("card.close()")
+    return told
+
+
+def test_a_card_tells_whether_a_value_with_a_source_was_measured(page):
+    rows = "document.querySelectorAll('#capacity-table-1 {part} tbody tr:not(.group)')[0]"
+    measured = card_of(page, f"{rows.format(part='.scroll')}.cells[1]")
+    assert "Published value" not in measured
+    assert "Source: with the model in this configuration" in measured
+    assert "hearsay.spectral.summarise_audits" in measured
+    absent = card_of(page, f"{rows.format(part='details.rows')}.cells[1]")
+    assert "Published value, not measured here. Source: torchvision" in absent
+
+
+def test_a_card_names_its_row_by_all_that_does(page):
+    row = "document.querySelectorAll('#asr-table-3 tbody tr:not(.group)')[1]"
+    names = page.run(f"[...{row}.cells].slice(0, 4).map(cell => cell.textContent.trim())")
+    place = ", ".join(name for name in names if name != "–")
+    assert f" · {place} · " in card_of(page, f"{row}.querySelector('td.n[data-published]')")
+
+
+def test_a_test_score_beside_a_spectrum_tells_the_run_that_scored(demo, page):
+    table = json.loads((demo / "results/demo/tables/audit_table1.json").read_text("utf-8"))
+    scored = [row["cells"]["records"] for row in table["rows"]]
+    place = "[...document.querySelectorAll('#audit-table-1 tbody tr:not(.group)')].map(row => row."
+    assert page.run(f"{place}cells[2].dataset.run)") == scored
+    assert set(page.run(f"{place}cells[4].dataset.run)")).isdisjoint(scored)
+
+
+def test_every_heading_of_a_column_has_a_name_and_no_arrow_in_it(page):
+    page.call("Accessibility.enable")
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "columnheader"]
+    page.call("Accessibility.disable")
+    assert len(names) > 100
+    assert [name for name in names if not name.strip() or "↕" in name] == []
 
 
 def test_every_measured_number_is_a_button_with_a_run(page):

@@ -163,7 +163,7 @@ def main(
 ) -> None:
     """Plan, say what disk is needed, get what is missing, verify all, and list it."""
     options = json.loads(settings)
-    run = Run(STEP, settings=options)
+    run = Run(STEP, settings={**options, "subject": subject})
     dataset = read_dataset(clone)
     here, wanted = git(clone, "rev-parse", "HEAD").strip(), options["version"]
     if here != commit_of(clone, wanted):

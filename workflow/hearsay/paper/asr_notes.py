@@ -91,12 +91,14 @@ def _bases(number: str, entries: Sequence[Entry]) -> list[str]:
 def _untested(
     number: str, entries: Sequence[Entry], columns: Mapping[str, str | dict[str, str]]
 ) -> list[str]:
-    """Cells that are empty although their row ran."""
+    """Cells that are empty although their row ran; a column of such cells alone is not shown."""
     names: dict[str, list[str]] = {}
+    shown = {column for e in entries if e.published for column in e.published.values}
+    shown |= {column for e in entries if e.measured for column in e.measured.tests}
     for entry in entries:
         if entry.measured is not None:
             for column, test in tests_of(columns, entry.plan.language).items():
-                if column not in entry.measured.tests:
+                if column in shown and column not in entry.measured.tests:
                     names.setdefault(test, []).append(entry.name(number))
     return [f"Not tested on {test}: {', '.join(rows)}." for test, rows in names.items()]
 

@@ -30,7 +30,7 @@ COLUMNS = [
     Column("start", "start, s", "number", decimals=0, shown=False),
     Column("chosen", "chosen as", shown=False),
     Column("input", "input", shown=False),
-    Column("text", "", wraps=True),
+    Column("text", "Words", wraps=True),
     Column("meteor", "METEOR, %", "number", decimals=2),
     Column("records", "run that decoded it", shown=False),
 ]
@@ -116,7 +116,7 @@ def figure2(decoded: dict[str, pd.DataFrame], windows: int, runs: dict[str, str]
             cells["records"] = runs.get(subject, "")
             group = f"{subject}, {one['story']} from {one['start']:.0f} s: {one['chosen']}"
             heard = {"row": "heard", "input": "", "text": one["reference_aligned"].strip()}
-            rows.append(Row({**cells, **heard}, group))
+            rows.append(Row({**cells, **heard}, group, given=True))
             for kind, name in SHOWN.items():
                 if (kind, one["story"], one["window"]) in texts.index:
                     text = texts.loc[(kind, one["story"], one["window"]), :]

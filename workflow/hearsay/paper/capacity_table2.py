@@ -225,7 +225,7 @@ def table2(tests: list[SeriesTest], more: list[str]) -> Table:
                 "verdict": "" if position else test.told.text,
                 "records": test.records,
             }
-            rows.append(Row(cells, test.subject))
+            rows.append(Row(cells, test.subject, given=test.values == "published"))
     return Table(COLUMNS, rows, NOTES + more)
 
 

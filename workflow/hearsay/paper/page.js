@@ -6,15 +6,23 @@ const make = (tag, properties = {}, ...children) => {
   return element;
 };
 const byId = id => document.getElementById(id);
+const visible = element => element.checkVisibility ? element.checkVisibility() : true;
 
 // --- links open what they lead to; print shows all rows ------------------------------------------
 
 function openTarget() {
   const target = location.hash.length > 1 && byId(location.hash.slice(1));
-  if (target && target.tagName === "DETAILS") target.open = true;
+  if (!target) return;
+  if (target.tagName === "DETAILS") target.open = true;
+  if (visible(target)) return;
+  endSearch();  // which hides it
+  target.scrollIntoView();
 }
 addEventListener("hashchange", openTarget);
-openTarget();
+addEventListener("click", event => {  // a link to where the page is already changes no address
+  const link = event.target.closest && event.target.closest("a[href^='#']");
+  if (link && link.hash === location.hash) openTarget();
+});
 let opened = [];
 addEventListener("beforeprint", () => {
   opened = all("details.rows:not([open])");
@@ -31,9 +39,11 @@ const valueOf = (row, column) => {
   if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
   return cell.textContent.trim();
 };
+// A text that begins with a number, such as an interval, goes by that number first.
+const leading = value => parseFloat(String(value).replace(/^−/, "-").replace(/^[^\d+.-].*/s, ""));
 function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return (leading(a) - leading(b)) || String(a).localeCompare(String(b), "en", { numeric: true });
 }
 function sortTable(table, heading) {
   const next = { none: "ascending", ascending: "descending", descending: "none" };
@@ -63,7 +73,6 @@ for (const table of all("table")) {
 
 // --- every number of a table is a button; arrow keys move, one of a table is in the tab order -----
 
-const visible = element => element.checkVisibility ? element.checkVisibility() : true;
 function oneTabStop(table) {
   const numbers = all("button.number", table);
   const stop = numbers.find(b => b.tabIndex === 0 && visible(b)) || numbers.find(visible);
@@ -109,18 +118,30 @@ addEventListener("keydown", event => {
   next.focus();
 });
 
+addEventListener("focusin", event => {  // the first column stays in place, over what scrolls below it
+  const cell = event.target.closest(".scroll :is(td, th)");
+  const first = cell && cell.closest("table").querySelector("tbody th[scope=row]");
+  if (!first || cell.matches("tr:first-child > :first-child")) return;
+  const covered = first.getBoundingClientRect().right - event.target.getBoundingClientRect().left;
+  if (covered > 0) cell.closest(".scroll").scrollLeft -= covered + 8;
+});
+
 // --- the card of a number: hovering shows it, pressing keeps it -----------------------------------
 
 const card = byId("card");
 const title = byId("card-title");
 let timer = 0, shownFor = null;
+function namesOf(row) {  // the texts before its first number
+  const cells = [...row.cells], end = cells.findIndex(cell => cell.matches(".n, .long"));
+  return cells.slice(0, end).map(cell => cell.textContent.trim()).filter(name => name !== "–").join(", ");
+}
 function fill(button) {
   const cell = button.closest("td"), row = cell.parentElement, figure = cell.closest("figure");
   const heading = figure && all("th[data-column]", cell.closest("table"))
     .find(th => Number(th.dataset.column) === cell.cellIndex);
   const group = row.parentElement.querySelector("tr.group");
   const told = [figure.querySelector(".label").textContent.replace(/\.$/, ""),
-    group && group.textContent.trim(), row.cells[0].textContent.trim(),
+    group && group.textContent.trim(), namesOf(row),
     heading && [heading.dataset.group, heading.textContent.trim()].filter(Boolean).join(", ")];
   title.textContent = button.textContent.trim();
   const parts = [make("p", { className: "place" }, told.filter(Boolean).join(" · "))];
@@ -130,7 +151,7 @@ function fill(button) {
     const note = letter && all(".notes li", figure)
       .find(li => li.firstElementChild && li.firstElementChild.textContent === letter.textContent);
     const where = note ? note.textContent.replace(letter.textContent, "").trim() : "the paper";
-    parts.push(make("p", {}, `Published value, not measured here. Source: ${where}`));
+    parts.push(make("p", {}, `${published ? "Published value, not measured here. " : ""}Source: ${where}`));
   }
   const record = cell.dataset.run && byId(`run-${cell.dataset.run}`);
   if (record) {
@@ -185,20 +206,28 @@ card.addEventListener("close", () => { if (!card.open) card.classList.remove("ke
 
 const form = document.querySelector("form.search");
 const field = byId("search");
-const textOf = element => element ? element.textContent.toLowerCase() : "";
-const things = all("main figure").map(figure => ({
-  figure,
-  about: textOf(figure.querySelector("figcaption")) + textOf(figure.closest("section").querySelector("h2")),
-  kind: figure.classList.contains("table") ? "table" : "figure",
-  rows: all("tbody tr:not(.group)", figure).map(row => ({
-    row, text: `${textOf(row.parentElement.querySelector("tr.group"))} ${textOf(row)}`,
-  })),
-}));
+// Signs of minus, dashes and quotes are those of a keyboard, on both sides.
+const typed = text => text.toLowerCase().replace(/[−–‐‑]/g, "-").replace(/[‘’]/g, "'").replace(/[“”]/g, '"');
+const textOf = element => element ? typed(element.textContent) : "";
+const things = all("main figure").map(figure => {
+  const section = figure.closest("section"), drawn = figure.querySelector("[role=img]");
+  return {
+    figure,
+    about: [figure.querySelector("figcaption"), section.querySelector("h2"), section.querySelector(".authors"),
+      ...all("thead", figure)].map(textOf).join(" ") + typed(drawn ? drawn.getAttribute("aria-label") : ""),
+    kind: figure.classList.contains("table") ? "table" : "figure",
+    rows: all("tbody tr:not(.group)", figure).map(row => {
+      const absent = row.closest("details.rows");  // its summary says why the row was not run
+      const parts = [absent && absent.querySelector("summary"), row.parentElement.querySelector("tr.group")];
+      return { row, text: [...parts, ...row.cells].map(textOf).join(" ") };
+    }),
+  };
+});
 const findings = all(".findings > div").map(element => ({ element, text: textOf(element) }));
 const counted = (n, name) => `${n} ${name}${n === 1 ? "" : "s"}`;
 let openedBySearch = [];
 function search() {
-  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = typed(field.value).split(/\s+/).filter(Boolean);
   const searching = words.length > 0;
   const found = { table: 0, figure: 0, rows: 0, findings: 0 };
   document.body.classList.toggle("searching", searching);
@@ -238,6 +267,10 @@ function search() {
     counted(found.figure, "figure"), counted(found.findings, "finding")].join(", ");
   form.querySelector("output").value = searching ? told : "";
 }
+function endSearch() {
+  field.value = "";
+  search();
+}
 form.hidden = things.length === 0;
 field.addEventListener("input", search);
 form.addEventListener("submit", event => event.preventDefault());
@@ -251,3 +284,5 @@ for (const clip of all(".clip")) {
     word.classList.toggle("now", audio.currentTime >= start && audio.currentTime < end && !audio.ended);
   }));
 }
+
+openTarget();

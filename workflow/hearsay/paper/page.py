@@ -81,7 +81,7 @@ class ShownItem:
         """
         if row.not_run or column.kind == "run":
             return ""
-        run = row.cells.get("run")
+        run = row.cells.get(column.run)
         if self.record and (is_published(column) or run not in known):
             run = self.record.id
         return run if run in known else ""

@@ -23,12 +23,14 @@ class Word:
 
 @dataclass
 class Heard:
-    """What one run, or the corpus itself, found in a recording."""
+    """What one run, or the corpus itself, found in a recording: words with their times, or a
+    transcript; neither where it was not run on the recording.
+    """
 
     name: str
     path: Path
     words: list[Word] = field(default_factory=list)
-    transcript: str = ""
+    transcript: str | None = None
 
 
 @dataclass
@@ -87,6 +89,6 @@ def _heard(name: str, path: Path, table: list[dict[str, str]], clip: str, test: 
             words = [Word(r["word"], float(r["start_s"]), float(r["end_s"])) for r in rows]
             return Heard(name, path, words=words)
         told = [row["hypothesis"] for row in rows if row["test"] == test]
-        return Heard(name, path, transcript=told[0] if told else "")
+        return Heard(name, path, transcript=told[0] if told else None)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: neither times of words nor transcripts: {error}") from None

@@ -14,7 +14,8 @@ _PUBLISHED = "_published"
 class Counts:
     """Checks of claims that hold, hold for some cases only, do not hold, are undecided. Rows that
     were measured; those of them beside a published value, with a difference from it, that count
-    their seeds, that have one seed. Rows and items that were not run.
+    their seeds, that have one seed. Rows that hold what was given. Rows and items that were not
+    run.
     """
 
     hold: int = 0
@@ -26,6 +27,7 @@ class Counts:
     compared: int = 0
     seeded: int = 0
     one_seed: int = 0
+    given: int = 0
     absent: int = 0
     items_absent: int = 0
 
@@ -41,7 +43,7 @@ class Counts:
     @property
     def rows(self) -> int:
         """All rows."""
-        return self.measured + self.absent
+        return self.measured + self.given + self.absent
 
 
 def count(
@@ -56,11 +58,12 @@ def count(
     kinds = [kind for verdicts in told.values() for kind in verdicts]
     return Counts(
         **{kind: kinds.count(kind) for kind in VERDICTS},
-        measured=sum(len(table.measured) for table in tables),
+        measured=sum(not row.given for table in tables for row in table.measured),
         beside=sum(is_beside(row) for table in tables for row in table.measured),
         compared=sum(is_compared(row) for table in tables for row in table.measured),
         seeded=sum(_seeds(row) is not None for table in tables for row in table.measured),
         one_seed=sum(_seeds(row) == 1 for table in tables for row in table.measured),
+        given=sum(row.given for table in tables for row in table.measured),
         absent=sum(bool(row.not_run) for table in tables for row in table.rows),
         items_absent=items_absent,
     )

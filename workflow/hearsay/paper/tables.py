@@ -40,6 +40,7 @@ class Column:
     source : key of the cell that says where the number comes from, shown as a raised letter.
     shown : False keeps the column in the CSV only.
     wraps : whether the text is long and may take several lines.
+    run : key of the cell with the id of the run that measured the column's values.
     """
 
     key: str
@@ -50,17 +51,20 @@ class Column:
     source: str = ""
     shown: bool = True
     wraps: bool = False
+    run: str = "run"
 
 
 @dataclass
 class Row:
-    """One row: `cells` by column key (None or NaN: no value), the `group` it stands in, and
-    `not_run`, the reason where nothing was measured.
+    """One row: `cells` by column key (None or NaN: no value), the `group` it stands in,
+    `not_run`, the reason where nothing was measured, and whether it holds what was `given`: what
+    a paper printed, what follows from that alone, or the text that was to be found.
     """
 
     cells: dict[str, Any]
     group: str = ""
     not_run: str = ""
+    given: bool = False
 
 
 @dataclass

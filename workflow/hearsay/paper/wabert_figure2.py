@@ -27,12 +27,10 @@ def matrices(runs: Mapping[str, Utterance]) -> dict[str, np.ndarray]:
 
 
 def draw(axes: Axes, cosines: np.ndarray, pieces: list[str]) -> None:
-    """A heat map with the word pieces along both sides."""
+    """A heat map with the word pieces along both sides; one scale for all, below 0 as 0."""
     # Cells as paths: the page takes no images inside figures.
     places = np.arange(len(cosines) + 1)
-    axes.pcolormesh(
-        places, places, cosines, cmap="Blues", vmin=min(0.0, float(cosines.min())), vmax=1.0
-    )
+    axes.pcolormesh(places, places, cosines, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.set_aspect("equal")
     axes.invert_yaxis()
     middles = places[:-1] + 0.5

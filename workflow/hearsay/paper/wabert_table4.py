@@ -31,10 +31,10 @@ def published_rows(published: dict[str, Published]) -> list[Row]:
     first = next(iter(published.values()))
     group = "The paper's utterance (parts of it)"
     cells = {f"place_{k}": label for k, label in enumerate(first.values, 1)}
-    rows = [Row({"rank": "Label", "source": first.source, **cells}, group)]
+    rows = [Row({"rank": "Label", "source": first.source, **cells}, group, given=True)]
     for row in published.values():
         cells = {f"place_{k}": value for k, value in enumerate(row.values.values(), 1)}
-        rows.append(Row({"rank": row.row, "source": row.source, **cells}, group))
+        rows.append(Row({"rank": row.row, "source": row.source, **cells}, group, given=True))
     return rows
 
 
@@ -54,7 +54,7 @@ def utterance_rows(utterance: Utterance, run: str, record: str) -> list[Row]:
         ):
             cells: dict[str, Any] = {f"place_{k}": piece for k, piece in enumerate(pieces, 1)}
             cells |= {"utterance": utterance.id, "run_name": run, "records": record}
-            rows.append(Row({"rank": rank, **cells}, group))
+            rows.append(Row({"rank": rank, **cells}, group, given=rank == "Label"))
     return rows
 
 
@@ -97,9 +97,9 @@ def main(
     else:
         notes.append(f"{name}: its text encoder has no head that predicts word pieces.")
     columns = [
-        Column("rank", ""),
+        Column("rank", "Rank"),
         *[
-            Column(f"place_{k}", "", source="source" if k == 1 else "")
+            Column(f"place_{k}", f"piece {k}", source="source" if k == 1 else "")
             for k in range(1, PLACES + 1)
         ],
         Column("utterance", "utterance", shown=False),

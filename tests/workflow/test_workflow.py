@@ -261,6 +261,24 @@ def test_an_unknown_model_as_a_target_lists_the_known_ones(origin, snakemake):
     assert "digits-4-untrained" in done.text
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("asr/xx/scores.csv", "no language 'xx' in asr.experiments and asr.languages; there are:"),
+        ("asr/de/scores.csv", "nothing is trained for 'de': speech_corpora.cv-de is not download"),
+        ("lm/mine/scores.csv", "no corpus 'mine' in lm.experiments and lm.corpora; there are:"),
+        ("slu/alignment.csv", "no aligner can be scored: speech_corpora.timit is not downloaded"),
+        ("slu/sentiment.csv", "no classifier can be scored: speech_corpora.slue is not download"),
+    ],
+)
+def test_scores_that_nothing_can_be_trained_for_are_refused_before_a_job_fails(
+    origin, snakemake, target, expected
+):
+    done = snakemake(origin, "--dry-run", "--cores", "1", f"results/paper/{target}")
+    assert done.status != 0, done.text
+    assert expected in done.text
+
+
 def test_a_missing_weights_file_is_named(origin, snakemake, tmp_path):
     config = one_model_config(tmp_path / "my.yaml", tmp_path / "absent.safetensors")
     done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1")

@@ -78,6 +78,12 @@ def lm_rows(corpus):
 
 def lm_outputs(name, *corpora):
     """A file of every training of these corpora."""
+    for corpus in corpora:
+        if corpus not in LM_EXPERIMENTS:
+            known = ", ".join(LM_EXPERIMENTS) or "none"
+            raise ValueError(
+                f"no corpus {corpus!r} in lm.experiments and lm.corpora; there are: {known}"
+            )
     return [
         f"<results>/lm/{corpus}/{run}/{seed}/{name}"
         for corpus in corpora

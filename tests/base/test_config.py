@@ -99,6 +99,22 @@ def test_a_valid_configuration_loads(tmp_path):
             'mine.yaml, line 4: brain.controls[0] = "b": no such setting',
         ),
         (
+            "brain:\n  device: gpu\n",
+            "mine.yaml, line 2: brain.device = \"gpu\": input should be 'auto', 'cpu' or 'cuda'",
+        ),
+        (
+            "spectral:\n  device: gpu\n",
+            'mine.yaml, line 2: spectral.device = "gpu": does not look like ^(auto|cpu|cuda',
+        ),
+        (
+            "asr:\n  precision: bf16\n",
+            "mine.yaml, line 2: asr.precision = \"bf16\": input should be 'auto', '32-true', 'bf16",
+        ),
+        (
+            "brain:\n  recipe:\n    learning_rate: .inf\n",
+            "mine.yaml, line 3: brain.recipe.learning_rate = Infinity: input should be a finite",
+        ),
+        (
             "brain:\n  recipe:\n    prompt_lenght: 3\n",
             "mine.yaml, line 3: brain.recipe.prompt_lenght = 3: no such setting; "
             "did you mean 'prompt_length'?",

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name, Snapshots
+from hearsay.settings.closed import Closed, Device, Name, Precision, Snapshots
 
 
 class RecogniserRecipe(Closed):
@@ -102,10 +102,10 @@ class Recognition(Closed):
     )
     threads: int = Field(4, ge=1, description="CPU threads of one training")
     workers: int = Field(4, ge=0, description="processes that load audio; 0: none besides")
-    device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
+    device: Device = Field("auto", description="auto: a GPU where there is one")
     devices: int = Field(
         1, ge=1, description="GPUs of one training (data parallel); the paper's had 8"
     )
-    precision: str = Field("auto", description="of Lightning's Fabric")
+    precision: Precision = Field("auto", description="of Lightning's Fabric")
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap over utterances")
     trajectory: Snapshots = 3

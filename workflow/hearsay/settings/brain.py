@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name, Subject
+from hearsay.settings.closed import Closed, Device, Name, Precision, Subject
 
 
 class Voxels(Closed):
@@ -184,12 +184,12 @@ class Brain(Closed):
     word_rate: WordRate = Field(WordRate(), description="the word-rate model")
     decoding: Decoding = Field(Decoding(), description="generation")
     scores: BrainScores = Field(BrainScores(), description="metrics and statistics")
-    device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
+    device: Device = Field("auto", description="auto: a GPU where there is one")
     devices: int = Field(
         1,
         ge=1,
         description="GPUs of one training (data parallel): each contrasts its own share of a batch",
     )
-    precision: str = Field(
+    precision: Precision = Field(
         "auto", description="of Lightning's Fabric; auto: bf16-mixed on a GPU, else 32-true"
     )

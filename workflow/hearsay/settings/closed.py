@@ -1,7 +1,7 @@
 """What all groups of settings are made of."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -23,6 +23,9 @@ Name = Annotated[
 Subject = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]+$", description="a subject's label, such as `UTS02`")
 ]
+Device = Literal["auto", "cpu", "cuda"]
+# What Lightning's Fabric takes here; auto: by the device.
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
 Snapshots = Annotated[
     int,
     Field(
@@ -74,4 +77,4 @@ Place = Annotated[str, AfterValidator(_without_braces)]
 class Closed(BaseModel):
     """A group of settings that knows all its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name, Snapshots
+from hearsay.settings.closed import Closed, Device, Name, Precision, Snapshots
 
 
 class LanguageModelRecipe(Closed):
@@ -140,8 +140,8 @@ class LanguageModels(Closed):
     backend: Literal["auto", "reference", "torch", "numba", "triton"] = Field(
         "auto", description="how EGRU's recurrence is computed; all give the same numbers"
     )
-    device: str = Field("auto", description="`auto`, `cpu` or `cuda`")
-    precision: str = Field(
+    device: Device = Field("auto", description="auto: a GPU where there is one")
+    precision: Precision = Field(
         "32-true", description="of Lightning's Fabric; thresholds are sensitive to less"
     )
     trajectory: Snapshots = 3

@@ -23,7 +23,11 @@ class Spectral(Closed):
     min_size: int | None = Field(
         None, ge=2, description="smallest matrix that is fitted; the convention's own if not set"
     )
-    device: str = Field("cpu", description="`cpu`, or `cuda` where a GPU does the linear algebra")
+    device: str = Field(
+        "cpu",
+        pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$",
+        description="`cpu`, or `cuda` where a GPU does the linear algebra",
+    )
     threads: int = Field(2, ge=1, description="CPU threads of one model's audit")
     placeholders: list[str] = Field(
         [], description="classes in a pickle to replace by empty ones, such as `package.Class`"

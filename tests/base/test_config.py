@@ -147,6 +147,33 @@ def test_all_faults_come_at_once(tmp_path):
     assert len(str(caught.value).splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        ("brain:\n  seed: 1\nbrain:\n  seed: 2\n", "mine.yaml, line 3: brain: is on line 1, too"),
+        ("brain:\n  {preset: best, preset: paper}\n", "mine.yaml, line 2: brain.preset: is on li"),
+        (
+            "spectral:\n  models:\n  - {a: 1, a: 2}\n",
+            "mine.yaml, line 3: spectral.models[0].a: is on line 3, too",
+        ),
+    ],
+)
+def test_a_key_that_stands_twice_is_named_with_both_lines(tmp_path, overlay, expected):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, overlay)
+    assert expected in str(caught.value)
+
+
+def test_one_value_in_two_places_is_no_key_twice(tmp_path):
+    """An anchor's alias, and a key that overrides one that is merged in."""
+    overlay = "models:\n  third: &other {path: a, series: b}\n  fourth: {<<: *other, path: c}\n"
+    base, mine = tmp_path / "config.yaml", tmp_path / "mine.yaml"
+    base.write_text(BASE)
+    mine.write_text(overlay)
+    merged = merge(yaml.safe_load(BASE), yaml.safe_load(overlay))
+    assert config.load(merged, [base, mine], {}).models["fourth"].path == "c"
+
+
 def test_broken_yaml_names_the_line(tmp_path):
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: 1\nb: [1, 2\nc: 3\n")

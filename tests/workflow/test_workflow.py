@@ -217,6 +217,7 @@ def test_a_wrong_configuration_ends_with_one_message(
             "set-threads:\n  audit_modle: 4\n",
             "set-threads.audit_modle: no such rule; did you mean 'audit_model'?",
         ),
+        ("resources: [annex=2]\n", "resources: is on line 14, too, and only one would be read"),
     ],
 )
 @pytest.mark.parametrize("how", ["--profile", "--workflow-profile"])

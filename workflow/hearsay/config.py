@@ -25,6 +25,7 @@ _PARAMETER = re.compile(
     r"([?&][\w.-]*(?:token|secret|passw|key|sig|credential)[\w.-]*)=[^&\s\"]*", re.I
 )
 
+MAY_REPEAT = ("<<", "?")  # keys of YAML's merging, and of the templates that profiles are
 COMMAND_LINE = "--config on the command line"
 
 
@@ -45,6 +46,8 @@ def load(
         with one line for every fault: file and line, key path, value, and the nearest valid key.
     """
     sources = [(Path(file), yaml_nodes(Path(file))) for file in files]
+    if twice := [line for file, root in sources for line in keys_twice(file, root)]:
+        raise InputError("the configuration is not valid", *twice[:_MOST])
     try:
         settings = Settings.model_validate(dict(config))
         faults = [(path, value, text) for path, value, text in dangling_names(settings)]
@@ -112,6 +115,31 @@ def pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
         return []
     return [(str(key.value), key, value) for key, value in node.value]
+
+
+def keys_twice(file: Path, root: yaml.Node | None) -> list[str]:
+    """A line for every key that its mapping has twice: YAML would take the last without a word."""
+    lines: list[str] = []
+    waiting: list[tuple[tuple[str | int, ...], yaml.Node | None]] = [((), root)]
+    seen = set()  # aliases share their node, and may lead back to it
+    while waiting:
+        path, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [((*path, k), each) for k, each in enumerate(node.value)]
+        first: dict[str, int] = {}
+        for name, key, value in pairs(node):
+            line = key.start_mark.line + 1
+            if name in first and not name.startswith(MAY_REPEAT):
+                lines.append(
+                    f"{relative(file)}, line {line}: {_dotted((*path, name))}: is on line "
+                    f"{first[name]}, too, and only one would be read: make them one"
+                )
+            first.setdefault(name, line)
+            waiting.append(((*path, name), value))
+    return lines
 
 
 def _locate(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from hearsay.config import pairs, relative, yaml_nodes
+from hearsay.config import keys_twice, pairs, relative, yaml_nodes
 from hearsay.dangling_names import nearest
 from hearsay.errors import InputError
 
@@ -30,13 +30,14 @@ def check_profile(file: Path, options: Iterable[str], rules: Iterable[str] | Non
     Raises
     ------
     InputError
-        with one line for every unknown key, and for every unknown rule under ``set-resources``,
-        ``set-threads``, ``groups`` and the like.
+        with one line for every unknown key, every key that stands twice, and every unknown rule
+        under ``set-resources``, ``set-threads``, ``groups`` and the like.
     """
     options = {*options, *TEMPLATE_KEYS}
     rules = None if rules is None else set(rules)
-    lines = []
-    for key, node, value in pairs(yaml_nodes(file)):
+    root = yaml_nodes(file)
+    lines = keys_twice(file, root)
+    for key, node, value in pairs(root):
         line = f"{relative(file)}, line {node.start_mark.line + 1}"
         if key not in options:
             shown = f" = {value.value}" if isinstance(value.value, str) else ""

@@ -88,7 +88,33 @@ def test_a_valid_configuration_loads(tmp_path):
         ),
         (
             "spectral:\n  models: [first]\n  pair: [first, second]\n",
-            'mine.yaml, line 3: spectral.pair[1] = "second": no such model',
+            'mine.yaml, line 3: spectral.pair[1] = "second": not among the audited models '
+            "(spectral.models: first); add it there, or set spectral.pair to null",
+        ),
+        (
+            "models:\n  first: {series: ''}\nspectral:\n  esd: first\n",
+            'mine.yaml, line 4: spectral.esd = "first": not among the audited models '
+            "(those with a series: second); ",
+        ),
+        (
+            "spectral:\n  pair: [first, secnod]\n",
+            "line 2: spectral.pair[1] = \"secnod\": no such model; did you mean 'second'?",
+        ),
+        (
+            "asr:\n  tables: {3: {dev: a/b}}\n",
+            "mine.yaml, line 2: asr.tables[3] = 3: input should be '3', '4', '5' or '6'; put it",
+        ),
+        (
+            "brain:\n  subjects: [1]\n",
+            "line 2: brain.subjects[0] = 1: input should be a valid string; put it in quotes",
+        ),
+        (
+            "brain:\n",
+            "mine.yaml, line 1: brain: has nothing in it; give its keys, or leave it out",
+        ),
+        (
+            "brain: 5\n",
+            "mine.yaml, line 1: brain = 5: input should be keys with values",
         ),
         (
             "brain:\n  subjects: [S1]\n  dataset: ours\n",

@@ -1,5 +1,6 @@
 """Read the configuration; say in one readable message what is wrong with it, and where."""
 
+import datetime
 import itertools
 import json
 import re
@@ -73,7 +74,14 @@ def _explain(error: Any) -> str:
         return f"no such setting{nearest(str(path[-1]), _keys_at(path[:-1]))}"
     if kind == "string_pattern_mismatch":
         return f"does not look like {error['ctx']['pattern']}"
+    given = error["input"]
+    if kind == "model_type":
+        nothing = "has nothing in it; give its keys, or leave it out"
+        return nothing if given is None else "input should be keys with values"
     text = error["msg"].removeprefix("Value error, ")
+    unquoted = kind == "string_type" and isinstance(given, int | float | datetime.date)
+    if unquoted or (kind == "literal_error" and repr(str(given)) in text):
+        text += "; put it in quotes, which make it text"
     return text[:1].lower() + text[1:]
 
 

@@ -181,6 +181,7 @@ def test_a_broken_weight_stops_that_model_and_keeps_the_rest(origin, snakemake, 
         ({"modles": {}}, "did you mean 'models'?"),
         ({"spectral": {"models": [], "pair": None, "esd": None}}, "there is no model to audit"),
         ({"spectral": {"models": ["resnet19"]}}, "did you mean 'resnet18'?"),
+        ({"slu": {"aligners": "mine.tsv"}}, "slu.aligners: no file 'mine.tsv', neither in /"),
         (
             {"models": {"x": {"hub": "a/b", "path": "c"}}},
             "name exactly one of hub, url, path, digits",
@@ -194,7 +195,8 @@ def test_a_wrong_configuration_ends_with_one_message(
     done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1")
     assert done.status != 0
     assert expected in done.text
-    assert "my.yaml, line" in done.text or "spectral.models: there" in done.text
+    of_rules = ("spectral.models: there", "slu.aligners: no file")
+    assert "my.yaml, line" in done.text or any(words in done.text for words in of_rules)
     assert "Traceback" not in done.text
 
 

@@ -8,7 +8,7 @@ def read_recognition():
     table = settings.asr.experiments
     if table is None:
         return {}
-    path = table_path(table)
+    path = table_path("asr.experiments", table)
     corpora = {
         name: (corpus.language, list(corpus.parts))
         for name, corpus in settings.speech_corpora.items()

@@ -8,7 +8,7 @@ def read_lm_experiments():
     table = settings.lm.experiments
     if table is None:
         return {}
-    path = table_path(table)
+    path = table_path("lm.experiments", table)
     with told_by_snakemake():
         return select(read_experiments(path), settings.text_corpora, settings.lm.corpora)
 

@@ -14,7 +14,7 @@ def table_of(key, read):
     table = getattr(settings.slu, key)
     if table is None:
         return {}
-    path = table_path(table)
+    path = table_path(f"slu.{key}", table)
     with told_by_snakemake():
         experiments = read(path)
         for each in experiments:

@@ -105,6 +105,12 @@ def test_a_valid_configuration_loads(tmp_path):
             "mine.yaml, line 2: asr.tables[3] = 3: input should be '3', '4', '5' or '6'; put it",
         ),
         (
+            "speech_corpora:\n  own: {kind: table, language: de, path: x}\n"
+            "asr:\n  tables:\n    '6': {WER: {de: own/dev}}\n    '3': {a: owm/dev, b: own/dev}\n",
+            'mine.yaml, line 6: asr.tables.3.a = "owm/dev": no such part of a corpus in '
+            "speech_corpora; did you mean 'own/dev'?",
+        ),
+        (
             "brain:\n  subjects: [1]\n",
             "line 2: brain.subjects[0] = 1: input should be a valid string; put it in quotes",
         ),
@@ -115,6 +121,10 @@ def test_a_valid_configuration_loads(tmp_path):
         (
             "brain: 5\n",
             "mine.yaml, line 1: brain = 5: input should be keys with values",
+        ),
+        (
+            "pathvars:\n  results: ''\n",
+            'mine.yaml, line 2: pathvars.results = "": is empty; name a file or folder',
         ),
         (
             "brain:\n  subjects: [S1]\n  dataset: ours\n",

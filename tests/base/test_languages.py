@@ -62,7 +62,11 @@ def test_a_language_takes_its_letters_alone(tmp_path):
         ),
         ("asr: {languages: [fr]}", "asr.languages[0]"),
         ("asr: {figure_languages: {'2': fr}}", "asr.figure_languages.2"),
-        ("asr: {tables: {'6': {WER: {fr: c/dev}}}}", "asr.tables.6.WER.fr"),
+        (
+            "speech_corpora: {c: {kind: table, language: de, path: c}}\n"
+            "asr: {tables: {'6': {WER: {fr: c/dev}}}}",
+            "asr.tables.6.WER.fr",
+        ),
         (
             FR + "speech_corpora: {c: {kind: common_voice, language: fr, generated: {}}}",
             "generated speech is in en, de, es, ru only; name a path or archives",

@@ -54,7 +54,7 @@ def dangling_names(settings: Settings) -> list[Fault]:
         for table, name in settings.lm.tables.items()
         if name not in settings.text_corpora
     ]
-    faults += _dangling_languages(settings)
+    faults += _dangling_languages(settings) + _dangling_tests(settings)
     return faults + _dangling_brain(settings.brain, known, list(settings.fmri_datasets))
 
 
@@ -97,6 +97,26 @@ def _dangling_languages(settings: Settings) -> list[Fault]:
         )
         for corpus, source in settings.speech_corpora.items()
         if source.generated is not None and source.language in settings.languages
+    ]
+
+
+def _dangling_tests(settings: Settings) -> list[Fault]:
+    """Test sets of the tables of speech recognition that no corpus has: their cells stay empty."""
+    parts = {
+        f"{corpus}/{part}": None
+        for corpus, source in settings.speech_corpora.items()
+        for part in source.parts
+    }
+    named: list[tuple[Path, str]] = []
+    for table, columns in settings.asr.tables.items():
+        for column, tests in columns.items():
+            path = ("asr", "tables", table, column)
+            each = {"": tests} if isinstance(tests, str) else tests
+            named += [((*path, name) if name else path, test) for name, test in each.items()]
+    return [
+        (path, test, f"no such part of a corpus in speech_corpora{nearest(test, parts)}")
+        for path, test in named
+        if test not in parts
     ]
 
 

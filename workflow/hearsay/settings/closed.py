@@ -62,6 +62,8 @@ Address = Annotated[str, AfterValidator(_without_secrets)]
 
 def _without_braces(path: str) -> str:
     """A path as it is; Snakemake would take braces in it for a wildcard, or fill them in."""
+    if not path.strip():
+        raise ValueError("is empty; name a file or folder, `.` for the working directory")
     if "{" in path or "}" in path or "\0" in path:
         raise ValueError(
             "holds a brace or NUL, which Snakemake takes for a wildcard: rename it, or name a link"

@@ -1,5 +1,7 @@
 """Every kind of wrong configuration or profile ends with file, line, key path, value and advice."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,6 +210,15 @@ def test_one_value_in_two_places_is_no_key_twice(tmp_path):
     mine.write_text(overlay)
     merged = merge(yaml.safe_load(BASE), yaml.safe_load(overlay))
     assert config.load(merged, [base, mine], {}).models["fourth"].path == "c"
+
+
+@pytest.mark.parametrize("module", ["settings_documents", "step", "step_server"])
+def test_programs_without_typer_have_a_help_that_names_them(tmp_path, module):
+    program = [sys.executable, "-m", f"hearsay.{module}", "--help"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: python -m hearsay.{module} " in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_broken_yaml_names_the_line(tmp_path):

@@ -90,7 +90,7 @@ def _documents() -> dict[Path, str]:
 def main(arguments: list[str]) -> int:
     """Check or write the documents made from the settings."""
     if arguments not in (["--check"], ["--write"]):
-        print(f"{__doc__}\nusage: python -m hearsay.config --check | --write")
+        print(f"{__doc__}\nusage: python -m hearsay.settings_documents --check | --write")
         return 0 if arguments in (["-h"], ["--help"]) else 2
     stale = [
         path

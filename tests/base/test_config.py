@@ -212,6 +212,29 @@ def test_one_value_in_two_places_is_no_key_twice(tmp_path):
     assert config.load(merged, [base, mine], {}).models["fourth"].path == "c"
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "my.yaml: cannot be read: No such file or directory"),
+        (b"", "my.yaml: has no keys with values; give it some, or leave it out"),
+        (b"# brain:\n", "my.yaml: has no keys with values"),
+        (b"- a\n", "my.yaml: has no keys with values"),
+        (b"brain:\n\tseed: 1\n", "my.yaml, line 2: found character"),
+        (b"a: \xe9\n", "my.yaml: byte 4 is not UTF-8; convert the file"),
+    ],
+)
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_configuration_file_that_cannot_be_read_is_named(tmp_path, content, expected, joined):
+    good, file = tmp_path / "good.yaml", tmp_path / "my.yaml"
+    good.write_text(BASE)
+    if content is not None:
+        file.write_bytes(content)
+    named = [f"--configfile={file}"] if joined else ["--configfile", str(good), str(file)]
+    with pytest.raises(InputError) as caught:
+        profiles.check_config_files(["--profile", "absent", *named, "--", "absent.csv"])
+    assert expected in str(caught.value)
+
+
 @pytest.mark.parametrize("module", ["settings_documents", "step", "step_server"])
 def test_programs_without_typer_have_a_help_that_names_them(tmp_path, module):
     program = [sys.executable, "-m", f"hearsay.{module}", "--help"]

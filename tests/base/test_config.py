@@ -286,7 +286,21 @@ def test_documents_made_from_the_settings_are_current(capsys):
 
 
 def test_every_setting_is_described():
-    assert all("| None |" not in line for line in settings_documents.table().splitlines())
+    tables = settings_documents.table() + settings_documents.columns()
+    assert all("| None |" not in line for line in tables.splitlines())
+
+
+@pytest.mark.parametrize("table", ["lm", "asr", "slu", "slu-sentiment"])
+def test_every_column_of_a_table_of_experiments_is_described(table):
+    shipped = Path(config.ROOT, "config", "experiments", f"{table}.tsv").read_text("utf-8")
+    header = next(line for line in shipped.splitlines() if line[0] != "#").split("\t")
+    readme = Path(config.ROOT, "config", "README.md").read_text("utf-8")
+    name = {"slu": "aligners", "slu-sentiment": "sentiment"}.get(table, "experiments")
+    key = f"{table.partition('-')[0]}.{name}"
+    recipe = readme.partition(f"### Recipe in `{key}`\n")[2].partition("###")[0]
+    told = next(line for line in readme.splitlines() if line.startswith(f"| `{key}` |"))
+    assert recipe
+    assert [c for c in header if f"| `{c}` |" not in recipe and f"{c}," not in told] == []
 
 
 def test_shipped_configurations_are_valid():

@@ -113,6 +113,34 @@ def test_a_valid_configuration_loads(tmp_path):
             "speech_corpora; did you mean 'own/dev'?",
         ),
         (
+            "brain:\n  subjects: [S1, S2, S1]\n",
+            'mine.yaml, line 2: brain.subjects = ["S1", "S2", "S1"]: names \'S1\' twice: rem',
+        ),
+        (
+            "brain:\n  validation: -3\n",
+            "mine.yaml, line 2: brain.validation = -3: input should be greater than or equal to 0",
+        ),
+        (
+            "asr:\n  tables: {'3': {a: {b: 5}}}\n",
+            "mine.yaml, line 2: asr.tables.3.a.b = 5: input should be a valid string",
+        ),
+        (
+            "brain:\n  voxels: {method: indices}\n",
+            "method 'indices' reads a file: name it as file",
+        ),
+        (
+            "brain:\n  word_rate: {alphas: [1.0, -1.0]}\n",
+            "mine.yaml, line 2: brain.word_rate.alphas[1] = -1.0: input should be greater than 0",
+        ),
+        (
+            "brain:\n  scores: {protocols: []}\n",
+            "mine.yaml, line 2: brain.scores.protocols = []: list should have at least 1 item",
+        ),
+        (
+            "lm:\n  event_speed: {active: [5]}\n",
+            "mine.yaml, line 2: lm.event_speed.active[0] = 5: input should be less than or equal",
+        ),
+        (
             "brain:\n  subjects: [1]\n",
             "line 2: brain.subjects[0] = 1: input should be a valid string; put it in quotes",
         ),

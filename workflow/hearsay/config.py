@@ -53,19 +53,31 @@ def load(
         settings = Settings.model_validate(dict(config))
         faults = [(path, value, text) for path, value, text in dangling_names(settings)]
     except ValidationError as error:
-        faults = [(tuple(e["loc"]), e["input"], _explain(e)) for e in error.errors()]
+        faults = [(_keys_of(e, config), e["input"], _explain(e)) for e in error.errors()]
     else:
         if not faults:
             return settings
     lines = []
     for path, value, text in faults[:_MOST]:
-        path = tuple(p for p in path if p != "[key]")
         where = _locate(path, sources, overrides)
         shown = f" = {_short(value, path)}" if value is not None and path else ""
         lines.append(f"{where}: {_dotted(path)}{shown}: {text}")
     if len(faults) > _MOST:
         lines.append(f"and {len(faults) - _MOST} faults more")
     raise InputError("the configuration is not valid", *lines)
+
+
+def _keys_of(error: Any, config: Any) -> tuple[str | int, ...]:
+    """Keys that lead to a fault; pydantic's path also names the kinds a value may have."""
+    keys: list[str | int] = []
+    for part in error["loc"]:
+        indexed = isinstance(config, list | tuple) and isinstance(part, int)
+        if indexed or (isinstance(config, Mapping) and part in config):
+            keys.append(part)
+            config = config[part]
+    if error["type"] == "missing":
+        keys.append(error["loc"][-1])
+    return tuple(keys)
 
 
 def _explain(error: Any) -> str:

@@ -36,6 +36,16 @@ Snapshots = Annotated[
 ]
 
 
+def _each_once(names: list[str]) -> list[str]:
+    """A list as it is; of a name that stands in it twice, files and rows would be made twice."""
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"names {twice[0]!r} twice: remove one")
+    return names
+
+
+EachOnce = AfterValidator(_each_once)
+
+
 def _without_secrets(address: str) -> str:
     """An address as it is; one that holds a password or a token is an error."""
     try:

@@ -282,6 +282,18 @@ def test_scores_that_nothing_can_be_trained_for_are_refused_before_a_job_fails(
     assert expected in done.text
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("test_story", "nowhere"), ("validation", ["alternateithicatom", "nowhere"])]
+)
+def test_a_story_that_the_manifest_lacks_is_named_before_anything_is_fetched(
+    origin, snakemake, tmp_path, key, value
+):
+    config = write_config(tmp_path / "my.yaml", brain={key: value})
+    done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1", "brain")
+    assert done.status != 0
+    assert f"brain.{key}: UTS01 has no story 'nowhere' in brain.stories and resources" in done.text
+
+
 def test_a_missing_weights_file_is_named(origin, snakemake, tmp_path):
     config = one_model_config(tmp_path / "my.yaml", tmp_path / "absent.safetensors")
     done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1")

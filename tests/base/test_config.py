@@ -1,5 +1,7 @@
 """Every kind of wrong configuration or profile ends with file, line, key path, value and advice."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,7 +90,71 @@ def test_a_valid_configuration_loads(tmp_path):
         ),
         (
             "spectral:\n  models: [first]\n  pair: [first, second]\n",
-            'mine.yaml, line 3: spectral.pair[1] = "second": no such model',
+            'mine.yaml, line 3: spectral.pair[1] = "second": not among the audited models '
+            "(spectral.models: first); add it there, or set spectral.pair to null",
+        ),
+        (
+            "models:\n  first: {series: ''}\nspectral:\n  esd: first\n",
+            'mine.yaml, line 4: spectral.esd = "first": not among the audited models '
+            "(those with a series: second); ",
+        ),
+        (
+            "spectral:\n  pair: [first, secnod]\n",
+            "line 2: spectral.pair[1] = \"secnod\": no such model; did you mean 'second'?",
+        ),
+        (
+            "asr:\n  tables: {3: {dev: a/b}}\n",
+            "mine.yaml, line 2: asr.tables[3] = 3: input should be '3', '4', '5' or '6'; put it",
+        ),
+        (
+            "speech_corpora:\n  own: {kind: table, language: de, path: x}\n"
+            "asr:\n  tables:\n    '6': {WER: {de: own/dev}}\n    '3': {a: owm/dev, b: own/dev}\n",
+            'mine.yaml, line 6: asr.tables.3.a = "owm/dev": no such part of a corpus in '
+            "speech_corpora; did you mean 'own/dev'?",
+        ),
+        (
+            "brain:\n  subjects: [S1, S2, S1]\n",
+            'mine.yaml, line 2: brain.subjects = ["S1", "S2", "S1"]: names \'S1\' twice: rem',
+        ),
+        (
+            "brain:\n  validation: -3\n",
+            "mine.yaml, line 2: brain.validation = -3: input should be greater than or equal to 0",
+        ),
+        (
+            "asr:\n  tables: {'3': {a: {b: 5}}}\n",
+            "mine.yaml, line 2: asr.tables.3.a.b = 5: input should be a valid string",
+        ),
+        (
+            "brain:\n  voxels: {method: indices}\n",
+            "method 'indices' reads a file: name it as file",
+        ),
+        (
+            "brain:\n  word_rate: {alphas: [1.0, -1.0]}\n",
+            "mine.yaml, line 2: brain.word_rate.alphas[1] = -1.0: input should be greater than 0",
+        ),
+        (
+            "brain:\n  scores: {protocols: []}\n",
+            "mine.yaml, line 2: brain.scores.protocols = []: list should have at least 1 item",
+        ),
+        (
+            "lm:\n  event_speed: {active: [5]}\n",
+            "mine.yaml, line 2: lm.event_speed.active[0] = 5: input should be less than or equal",
+        ),
+        (
+            "brain:\n  subjects: [1]\n",
+            "line 2: brain.subjects[0] = 1: input should be a valid string; put it in quotes",
+        ),
+        (
+            "brain:\n",
+            "mine.yaml, line 1: brain: has nothing in it; give its keys, or leave it out",
+        ),
+        (
+            "brain: 5\n",
+            "mine.yaml, line 1: brain = 5: input should be keys with values",
+        ),
+        (
+            "pathvars:\n  results: ''\n",
+            'mine.yaml, line 2: pathvars.results = "": is empty; name a file or folder',
         ),
         (
             "brain:\n  subjects: [S1]\n  dataset: ours\n",
@@ -97,6 +163,22 @@ def test_a_valid_configuration_loads(tmp_path):
         (
             "brain:\n  subjects: [S1]\n  settings: {a: {preset: paper}}\n  controls: [b]\n",
             'mine.yaml, line 4: brain.controls[0] = "b": no such setting',
+        ),
+        (
+            "brain:\n  device: gpu\n",
+            "mine.yaml, line 2: brain.device = \"gpu\": input should be 'auto', 'cpu' or 'cuda'",
+        ),
+        (
+            "spectral:\n  device: gpu\n",
+            'mine.yaml, line 2: spectral.device = "gpu": does not look like ^(cpu|cuda',
+        ),
+        (
+            "asr:\n  precision: bf16\n",
+            "mine.yaml, line 2: asr.precision = \"bf16\": input should be 'auto', '32-true', 'bf16",
+        ),
+        (
+            "brain:\n  recipe:\n    learning_rate: .inf\n",
+            "mine.yaml, line 3: brain.recipe.learning_rate = Infinity: input should be a finite",
         ),
         (
             "brain:\n  recipe:\n    prompt_lenght: 3\n",
@@ -136,6 +218,65 @@ def test_all_faults_come_at_once(tmp_path):
     with pytest.raises(InputError) as caught:
         load(tmp_path, "spectral: {a: 1, b: 2}\n")
     assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("overlay", "expected"),
+    [
+        ("brain:\n  seed: 1\nbrain:\n  seed: 2\n", "mine.yaml, line 3: brain: is on line 1, too"),
+        ("brain:\n  {preset: best, preset: paper}\n", "mine.yaml, line 2: brain.preset: is on li"),
+        (
+            "spectral:\n  models:\n  - {a: 1, a: 2}\n",
+            "mine.yaml, line 3: spectral.models[0].a: is on line 3, too",
+        ),
+    ],
+)
+def test_a_key_that_stands_twice_is_named_with_both_lines(tmp_path, overlay, expected):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, overlay)
+    assert expected in str(caught.value)
+
+
+def test_one_value_in_two_places_is_no_key_twice(tmp_path):
+    """An anchor's alias, and a key that overrides one that is merged in."""
+    overlay = "models:\n  third: &other {path: a, series: b}\n  fourth: {<<: *other, path: c}\n"
+    base, mine = tmp_path / "config.yaml", tmp_path / "mine.yaml"
+    base.write_text(BASE)
+    mine.write_text(overlay)
+    merged = merge(yaml.safe_load(BASE), yaml.safe_load(overlay))
+    assert config.load(merged, [base, mine], {}).models["fourth"].path == "c"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "my.yaml: cannot be read: No such file or directory"),
+        (b"", "my.yaml: has no keys with values; give it some, or leave it out"),
+        (b"# brain:\n", "my.yaml: has no keys with values"),
+        (b"- a\n", "my.yaml: has no keys with values"),
+        (b"brain:\n\tseed: 1\n", "my.yaml, line 2: found character"),
+        (b"a: \xe9\n", "my.yaml: byte 4 is not UTF-8; convert the file"),
+    ],
+)
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_configuration_file_that_cannot_be_read_is_named(tmp_path, content, expected, joined):
+    good, file = tmp_path / "good.yaml", tmp_path / "my.yaml"
+    good.write_text(BASE)
+    if content is not None:
+        file.write_bytes(content)
+    named = [f"--configfile={file}"] if joined else ["--configfile", str(good), str(file)]
+    with pytest.raises(InputError) as caught:
+        profiles.check_config_files(["--profile", "absent", *named, "--", "absent.csv"])
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("module", ["settings_documents", "step", "step_server.server"])
+def test_programs_without_typer_have_a_help_that_names_them(tmp_path, module):
+    program = [sys.executable, "-m", f"hearsay.{module}", "--help"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: python -m hearsay.{module} " in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_broken_yaml_names_the_line(tmp_path):
@@ -180,7 +321,21 @@ def test_documents_made_from_the_settings_are_current(capsys):
 
 
 def test_every_setting_is_described():
-    assert all("| None |" not in line for line in settings_documents.table().splitlines())
+    tables = settings_documents.table() + settings_documents.columns()
+    assert all("| None |" not in line for line in tables.splitlines())
+
+
+@pytest.mark.parametrize("table", ["lm", "asr", "slu", "slu-sentiment"])
+def test_every_column_of_a_table_of_experiments_is_described(table):
+    shipped = Path(config.ROOT, "config", "experiments", f"{table}.tsv").read_text("utf-8")
+    header = next(line for line in shipped.splitlines() if line[0] != "#").split("\t")
+    readme = Path(config.ROOT, "config", "README.md").read_text("utf-8")
+    name = {"slu": "aligners", "slu-sentiment": "sentiment"}.get(table, "experiments")
+    key = f"{table.partition('-')[0]}.{name}"
+    recipe = readme.partition(f"### Recipe in `{key}`\n")[2].partition("###")[0]
+    told = next(line for line in readme.splitlines() if line.startswith(f"| `{key}` |"))
+    assert recipe
+    assert [c for c in header if f"| `{c}` |" not in recipe and f"{c}," not in told] == []
 
 
 def test_shipped_configurations_are_valid():

@@ -76,7 +76,11 @@ def test_options_of_the_right_kind_are_taken():
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        ("c/dve", "asr.tables.3.NSC1 = \"c/dve\": no such part; did you mean 'c/dev'?"),
+        (
+            "c/dve",
+            'asr.tables.3.NSC1 = "c/dve": no such part of a corpus in speech_corpora; '
+            "did you mean 'c/dev'?",
+        ),
         ("dev", 'asr.tables.3.NSC1 = "dev": no such part'),
         ("{de: d/dev}", 'asr.tables.3.NSC1.de = "d/dev": no such part'),
         ("{de: c/dev}", ""),

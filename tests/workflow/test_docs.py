@@ -91,10 +91,16 @@ def files_of_a_reader(page, command, checkout):
     if " model.safetensors" in command:
         drawn = np.random.default_rng(0).standard_normal((60, 80)).astype(np.float32)
         save_file({"layer.weight": drawn}, checkout / "model.safetensors")
-    if "/timit/" in command:
-        (checkout / "data" / "timit").mkdir(parents=True, exist_ok=True)
-        licensed = "speech_corpora: {timit: {path: data/timit}}\n"
-        (checkout / "timit.yaml").write_text(licensed, encoding="utf-8")
+    for corpus in copies_wanted(page, command):
+        (checkout / "data" / corpus).mkdir(parents=True, exist_ok=True)
+        licensed = f"speech_corpora: {{{corpus}: {{path: data/{corpus}}}}}\n"
+        (checkout / f"{corpus}.yaml").write_text(licensed, encoding="utf-8")
+
+
+def copies_wanted(page, command):
+    """Corpora of which README's table wants a copy named, where it gives the command."""
+    wanted = {"/timit/": "timit", "/asr/de/": "cv-de"}
+    return [corpus for part, corpus in wanted.items() if page == README and part in command]
 
 
 def run(arguments, checkout, **environment):
@@ -124,8 +130,8 @@ def test_a_command_of_the_documentation_works(page, command, checkout, tmp_path)
     if program == "snakemake":
         if "--lint" not in arguments:
             arguments.insert(0, "--dry-run")
-        if "/timit/" in command:
-            arguments += ["--configfile", "timit.yaml"]
+        for corpus in copies_wanted(page, command):
+            arguments += ["--configfile", f"{corpus}.yaml"]
         done = run(["-m", "snakemake", *arguments], checkout)
         assert done.returncode == 0, f"{page.name}: {command}\n{done.stdout}{done.stderr}"
         return

@@ -200,6 +200,7 @@ def test_a_broken_weight_stops_that_model_and_keeps_the_rest(origin, snakemake, 
         ({"spectral": {"models": [], "pair": None, "esd": None}}, "there is no model to audit"),
         ({"spectral": {"models": ["resnet19"]}}, "did you mean 'resnet18'?"),
         ({"spectral": {"device": "auto"}}, 'spectral.device = "auto": does not look like'),
+        ({"slu": {"aligners": "mine.tsv"}}, "slu.aligners: no file 'mine.tsv', neither in /"),
         (
             {"models": {"x": {"hub": "a/b", "path": "c"}}},
             "name exactly one of hub, url, path, digits",
@@ -213,7 +214,8 @@ def test_a_wrong_configuration_ends_with_one_message(
     done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1")
     assert done.status != 0
     assert expected in done.text
-    assert "my.yaml, line" in done.text or "spectral.models: there" in done.text
+    of_rules = ("spectral.models: there", "slu.aligners: no file")
+    assert "my.yaml, line" in done.text or any(words in done.text for words in of_rules)
     assert "Traceback" not in done.text
 
 
@@ -236,6 +238,7 @@ def test_a_wrong_configuration_ends_with_one_message(
             "set-threads:\n  audit_modle: 4\n",
             "set-threads.audit_modle: no such rule; did you mean 'audit_model'?",
         ),
+        ("resources: [annex=2]\n", "resources: is on line 14, too, and only one would be read"),
     ],
 )
 @pytest.mark.parametrize("how", ["--profile", "--workflow-profile"])
@@ -278,6 +281,36 @@ def test_an_unknown_model_as_a_target_lists_the_known_ones(origin, snakemake):
     assert done.status != 0
     assert "digits-9" in done.text
     assert "digits-4-untrained" in done.text
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("asr/xx/scores.csv", "no language 'xx' in asr.experiments and asr.languages; there are:"),
+        ("asr/de/scores.csv", "nothing is trained for 'de': speech_corpora.cv-de is not download"),
+        ("lm/mine/scores.csv", "no corpus 'mine' in lm.experiments and lm.corpora; there are:"),
+        ("slu/alignment.csv", "no aligner can be scored: speech_corpora.timit is not downloaded"),
+        ("slu/sentiment.csv", "no classifier can be scored: speech_corpora.slue is not download"),
+    ],
+)
+def test_scores_that_nothing_can_be_trained_for_are_refused_before_a_job_fails(
+    origin, snakemake, target, expected
+):
+    done = snakemake(origin, "--dry-run", "--cores", "1", f"results/paper/{target}")
+    assert done.status != 0, done.text
+    assert expected in done.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("test_story", "nowhere"), ("validation", ["alternateithicatom", "nowhere"])]
+)
+def test_a_story_that_the_manifest_lacks_is_named_before_anything_is_fetched(
+    origin, snakemake, tmp_path, key, value
+):
+    config = write_config(tmp_path / "my.yaml", brain={key: value})
+    done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1", "brain")
+    assert done.status != 0
+    assert f"brain.{key}: UTS01 has no story 'nowhere' in brain.stories and resources" in done.text
 
 
 def test_a_missing_weights_file_is_named(origin, snakemake, tmp_path):

@@ -1,5 +1,6 @@
 """Read the configuration; say in one readable message what is wrong with it, and where."""
 
+import datetime
 import itertools
 import json
 import re
@@ -25,6 +26,7 @@ _PARAMETER = re.compile(
     r"([?&][\w.-]*(?:token|secret|passw|key|sig|credential)[\w.-]*)=[^&\s\"]*", re.I
 )
 
+MAY_REPEAT = ("<<", "?")  # keys of YAML's merging, and of the templates that profiles are
 COMMAND_LINE = "--config on the command line"
 
 
@@ -45,17 +47,18 @@ def load(
         with one line for every fault: file and line, key path, value, and the nearest valid key.
     """
     sources = [(Path(file), yaml_nodes(Path(file))) for file in files]
+    if twice := [line for file, root in sources for line in keys_twice(file, root)]:
+        raise InputError("the configuration is not valid", *twice[:_MOST])
     try:
         settings = Settings.model_validate(dict(config))
         faults = [(path, value, text) for path, value, text in dangling_names(settings)]
     except ValidationError as error:
-        faults = [(tuple(e["loc"]), e["input"], _explain(e)) for e in error.errors()]
+        faults = [(_keys_of(e, config), e["input"], _explain(e)) for e in error.errors()]
     else:
         if not faults:
             return settings
     lines = []
     for path, value, text in faults[:_MOST]:
-        path = tuple(p for p in path if p != "[key]")
         where = _locate(path, sources, overrides)
         shown = f" = {_short(value, path)}" if value is not None and path else ""
         lines.append(f"{where}: {_dotted(path)}{shown}: {text}")
@@ -64,13 +67,33 @@ def load(
     raise InputError("the configuration is not valid", *lines)
 
 
+def _keys_of(error: Any, config: Any) -> tuple[str | int, ...]:
+    """Keys that lead to a fault; pydantic's path also names the kinds a value may have."""
+    keys: list[str | int] = []
+    for part in error["loc"]:
+        indexed = isinstance(config, list | tuple) and isinstance(part, int)
+        if indexed or (isinstance(config, Mapping) and part in config):
+            keys.append(part)
+            config = config[part]
+    if error["type"] == "missing":
+        keys.append(error["loc"][-1])
+    return tuple(keys)
+
+
 def _explain(error: Any) -> str:
     kind, path = error["type"], [p for p in error["loc"] if p != "[key]"]
     if kind == "extra_forbidden":
         return f"no such setting{nearest(str(path[-1]), _keys_at(path[:-1]))}"
     if kind == "string_pattern_mismatch":
         return f"does not look like {error['ctx']['pattern']}"
+    given = error["input"]
+    if kind == "model_type":
+        nothing = "has nothing in it; give its keys, or leave it out"
+        return nothing if given is None else "input should be keys with values"
     text = error["msg"].removeprefix("Value error, ")
+    unquoted = kind == "string_type" and isinstance(given, int | float | datetime.date)
+    if unquoted or (kind == "literal_error" and repr(str(given)) in text):
+        text += "; put it in quotes, which make it text"
     return text[:1].lower() + text[1:]
 
 
@@ -112,6 +135,31 @@ def pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
         return []
     return [(str(key.value), key, value) for key, value in node.value]
+
+
+def keys_twice(file: Path, root: yaml.Node | None) -> list[str]:
+    """A line for every key that its mapping has twice: YAML would take the last without a word."""
+    lines: list[str] = []
+    waiting: list[tuple[tuple[str | int, ...], yaml.Node | None]] = [((), root)]
+    seen = set()  # aliases share their node, and may lead back to it
+    while waiting:
+        path, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [((*path, k), each) for k, each in enumerate(node.value)]
+        first: dict[str, int] = {}
+        for name, key, value in pairs(node):
+            line = key.start_mark.line + 1
+            if name in first and not name.startswith(MAY_REPEAT):
+                lines.append(
+                    f"{relative(file)}, line {line}: {_dotted((*path, name))}: is on line "
+                    f"{first[name]}, too, and only one would be read: make them one"
+                )
+            first.setdefault(name, line)
+            waiting.append(((*path, name), value))
+    return lines
 
 
 def _locate(

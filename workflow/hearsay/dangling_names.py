@@ -18,22 +18,31 @@ def dangling_names(settings: Settings) -> list[Fault]:
     audited = settings.spectral.models
     if audited is None:
         audited = [model for model, source in settings.models.items() if source.series]
-    named: list[tuple[Path, str, list[str]]] = [
-        (("spectral", "models", k), name, known) for k, name in enumerate(audited)
-    ]
-    named += [
-        (("spectral", "pair", k), n, audited) for k, n in enumerate(settings.spectral.pair or ())
+    drawn: list[tuple[Path, str]] = [
+        (("spectral", "pair", k), name) for k, name in enumerate(settings.spectral.pair or ())
     ]
     if settings.spectral.esd is not None:
-        named.append((("spectral", "esd"), settings.spectral.esd, audited))
+        drawn.append((("spectral", "esd"), settings.spectral.esd))
+    named = [*((("spectral", "models", k), name) for k, name in enumerate(audited)), *drawn]
     faults: list[Fault] = [
         (
             path,
             name,
-            f"no such model{nearest(name, valid)} (there are: {', '.join(valid) or 'none'})",
+            f"no such model{nearest(name, known)} (there are: {', '.join(known) or 'none'})",
         )
-        for path, name, valid in named
-        if name not in valid
+        for path, name in named
+        if name not in known
+    ]
+    where = "those with a series" if settings.spectral.models is None else "spectral.models"
+    faults += [
+        (
+            path,
+            name,
+            f"not among the audited models ({where}: {', '.join(audited) or 'none'}); add it there,"
+            f" or set spectral.{path[1]} to null",
+        )
+        for path, name in drawn
+        if name in known and name not in audited
     ]
     faults += [
         (
@@ -45,8 +54,7 @@ def dangling_names(settings: Settings) -> list[Fault]:
         for table, name in settings.lm.tables.items()
         if name not in settings.text_corpora
     ]
-    faults += _dangling_languages(settings)
-    faults += _dangling_tests(settings)
+    faults += _dangling_languages(settings) + _dangling_tests(settings)
     return faults + _dangling_brain(settings.brain, known, list(settings.fmri_datasets))
 
 
@@ -106,12 +114,7 @@ def _dangling_tests(settings: Settings) -> list[Fault]:
             else:
                 named += [((*path, language), test) for language, test in tests.items()]
     return [
-        (
-            path,
-            name,
-            f"no such part{nearest(name, valid)}: a corpus of speech_corpora, a slash, and one of "
-            "its parts",
-        )
+        (path, name, f"no such part of a corpus in speech_corpora{nearest(name, valid)}")
         for path, name in named
         if name not in valid
     ]

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from hearsay.config import pairs, relative, yaml_nodes
+import yaml
+
+from hearsay.config import keys_twice, pairs, relative, yaml_nodes
 from hearsay.dangling_names import nearest
 from hearsay.errors import InputError
 
 # Profile keys whose own keys are names of rules.
 BY_RULE = ("set-resources", "set-threads", "groups", "consider-ancient")
 ARRAYS = "slurm-array-jobs"
+CONFIG_FILES = ("--configfile", "--configfiles")
 TEMPLATE_KEYS = ("__use_yte__", "__definitions__", "__variables__")
 
 
@@ -30,13 +33,14 @@ def check_profile(file: Path, options: Iterable[str], rules: Iterable[str] | Non
     Raises
     ------
     InputError
-        with one line for every unknown key, and for every unknown rule under ``set-resources``,
-        ``set-threads``, ``groups`` and the like.
+        with one line for every unknown key, every key that stands twice, and every unknown rule
+        under ``set-resources``, ``set-threads``, ``groups`` and the like.
     """
     options = {*options, *TEMPLATE_KEYS}
     rules = None if rules is None else set(rules)
-    lines = []
-    for key, node, value in pairs(yaml_nodes(file)):
+    root = yaml_nodes(file)
+    lines = keys_twice(file, root)
+    for key, node, value in pairs(root):
         line = f"{relative(file)}, line {node.start_mark.line + 1}"
         if key not in options:
             shown = f" = {value.value}" if isinstance(value.value, str) else ""
@@ -115,12 +119,37 @@ def options_of(cli: ModuleType) -> list[str]:
     return [flag[2:] for flag in flags if flag.startswith("--")]
 
 
-def check_options(arguments: list[str], cli: ModuleType) -> None:
-    """Check the profiles of a command line before Snakemake reads them; exit with one message.
+def check_config_files(arguments: Iterable[str]) -> None:
+    """Check that the configuration files of a command line can be read and have keys.
 
-    The shipped profiles call this, since Snakemake answers a misspelt key with its whole usage.
+    Raises
+    ------
+    InputError
+        with the file, and the line where it is not YAML.
+    """
+    named, follow = [], False
+    for argument in arguments:
+        option, _, value = argument.partition("=")
+        if argument.startswith("-"):
+            follow = argument in CONFIG_FILES
+            named += [value] if option in CONFIG_FILES and value else []
+        elif follow:
+            named.append(argument)
+    for file in map(Path, named):
+        if not isinstance(yaml_nodes(file), yaml.MappingNode):
+            raise InputError(
+                f"{relative(file)}: has no keys with values; give it some, or leave it out"
+            )
+
+
+def check_options(arguments: list[str], cli: ModuleType) -> None:
+    """Check what a command line names before Snakemake reads it; exit with one message.
+
+    The shipped profiles call this, since Snakemake answers a misspelt key of theirs with its whole
+    usage, and a configuration file that cannot be read with a traceback.
     """
     try:
+        check_config_files(arguments)
         for file in profiles_of(arguments, cli):
             check_profile(file, options_of(cli))
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The documents made from the settings: `config/schema.json`, the table in `config/README.md`.
+"""The documents made from the settings: `config/schema.json`, the tables in `config/README.md`.
 
 ``python -m hearsay.settings_documents --check`` tells whether they match `hearsay.settings`;
 ``--write`` makes them anew.
@@ -16,8 +16,20 @@ from hearsay.errors import InputError
 from hearsay.files import write_text
 from hearsay.provenance import ROOT
 from hearsay.settings import Settings
+from hearsay.settings.asr import RecogniserRecipe
+from hearsay.settings.lm import LanguageModelRecipe
+from hearsay.settings.slu import AlignerRecipe, SentimentRecipe
 
 BEGIN, END = "<!-- settings: begin (made by `make format`) -->", "<!-- settings: end -->"
+
+HEAD = ["| key | type | default | meaning |", "|---|---|---|---|"]
+# Whose keys are columns of the table that a setting names.
+RECIPES: dict[str, type[BaseModel]] = {
+    "lm.experiments": LanguageModelRecipe,
+    "asr.experiments": RecogniserRecipe,
+    "slu.aligners": AlignerRecipe,
+    "slu.sentiment": SentimentRecipe,
+}
 
 
 def schema() -> str:
@@ -27,8 +39,14 @@ def schema() -> str:
 
 def table() -> str:
     """Markdown table of every setting: key, type, default, meaning."""
-    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    lines += _table_rows(Settings, "", {})
+    return "\n".join([*HEAD, *_table_rows(Settings, "", {})])
+
+
+def columns() -> str:
+    """Markdown tables of the columns of the tables of experiments that are keys of a recipe."""
+    lines = []
+    for key, recipe in RECIPES.items():
+        lines += ["", f"### Recipe in `{key}`", "", *HEAD, *_table_rows(recipe, "", {})]
     return "\n".join(lines)
 
 
@@ -83,14 +101,14 @@ def _documents() -> dict[Path, str]:
     tail = rest.partition(END)[2]
     return {
         ROOT / "config" / "schema.json": schema(),
-        readme: f"{head}{BEGIN}\n{table()}\n{END}{tail}",
+        readme: f"{head}{BEGIN}\n{table()}\n{columns()}\n{END}{tail}",
     }
 
 
 def main(arguments: list[str]) -> int:
     """Check or write the documents made from the settings."""
     if arguments not in (["--check"], ["--write"]):
-        print(f"{__doc__}\nusage: python -m hearsay.config --check | --write")
+        print(f"{__doc__}\nusage: python -m hearsay.settings_documents --check | --write")
         return 0 if arguments in (["-h"], ["--help"]) else 2
     stale = [
         path

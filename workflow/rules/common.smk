@@ -80,9 +80,15 @@ def code_of(step, *files):
     return lambda wildcards: digest_of(step, *files)
 
 
-def table_path(table):
+def table_path(key, table):
     """A table that a setting names: in the working directory, else in the repository."""
-    return Path(table) if os.path.exists(table) else ROOT / table
+    for path in (Path(table), ROOT / table):
+        if path.is_file():
+            return path
+    raise WorkflowError(
+        f"{key}: no file {table!r}, neither in {Path.cwd()} nor in {ROOT}; correct it, or set it "
+        "to null"
+    )
 
 
 def as_json(**values):

@@ -14,7 +14,7 @@ def read_recognition():
     table = settings.asr.experiments
     if table is None:
         return {}
-    path = table_path(table)
+    path = table_path("asr.experiments", table)
     corpora = {
         name: (corpus.language, list(corpus.parts), corpus.training)
         for name, corpus in settings.speech_corpora.items()
@@ -83,15 +83,21 @@ def asr_source(experiment, seed):
     )
 
 
-def asr_why(experiment):
-    """Why a recogniser cannot be trained, if it cannot: some corpus of its line cannot be had."""
+def asr_absent(experiment):
+    """A corpus that cannot be had, without which a recogniser or its source cannot be trained."""
     for each in [*experiment.corpora, experiment.validation]:
         if not speech_available(each.corpus):
-            return f"not run: {settings.speech_corpora[each.corpus].access}"
+            return each.corpus
     if not asr_tests(experiment):
-        return f"not run: {settings.speech_corpora[experiment.tests[0].corpus].access}"
+        return experiment.tests[0].corpus
     language, _, run = experiment.source.partition("/")
-    return asr_why(recogniser(language, run)) if run else ""
+    return asr_absent(recogniser(language, run)) if run else None
+
+
+def asr_why(experiment):
+    """Why a recogniser cannot be trained, if it cannot."""
+    absent = asr_absent(experiment)
+    return "" if absent is None else f"not run: {settings.speech_corpora[absent].access}"
 
 
 def asr_parts(experiment):
@@ -128,7 +134,15 @@ def asr_trainings(language):
 
 
 def asr_outputs(language, name):
-    """A file of every training of a language."""
+    """A file of every training of a language, of which there is one."""
+    if language not in ASR:
+        known = ", ".join(ASR) or "none"
+        raise ValueError(
+            f"no language {language!r} in asr.experiments and asr.languages; there are: {known}"
+        )
+    if not asr_runs(language):
+        absent = asr_absent(next(iter(ASR[language].values())))
+        raise ValueError(f"nothing is trained for {language!r}: {copy_wanted(absent)}")
     return [
         f"<results>/asr/{language}/{run}/{seed}/{name}" for run, seed in asr_trainings(language)
     ]

@@ -52,6 +52,15 @@ def fetch_plan(subject):
     asked = fetch_settings(subject)
     with told_by_snakemake():
         files = plan(ROOT / manifest, subject, asked["stories"], mask=asked["mask"])
+    named = [("test_story", brain.test_story)]
+    if not isinstance(brain.validation, int):
+        named += [("validation", story) for story in brain.validation]
+    for key, story in named:
+        if story not in files.stories:
+            raise WorkflowError(
+                f"brain.{key}: {subject} has no story {story!r} in brain.stories and "
+                f"{manifest}; there are: {', '.join(sorted(files.stories))}"
+            )
     rows = sum(files.stories.values())
     return (
         f"{subject} of {brain.dataset}, {len(files.stories)} stories with {rows} rows, "

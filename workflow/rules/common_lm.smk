@@ -8,7 +8,7 @@ def read_lm_experiments():
     table = settings.lm.experiments
     if table is None:
         return {}
-    path = table_path(table)
+    path = table_path("lm.experiments", table)
     with told_by_snakemake():
         return select(read_experiments(path), settings.text_corpora, settings.lm.corpora)
 
@@ -78,6 +78,12 @@ def lm_rows(corpus):
 
 def lm_outputs(name, *corpora):
     """A file of every training of these corpora."""
+    for corpus in corpora:
+        if corpus not in LM_EXPERIMENTS:
+            known = ", ".join(LM_EXPERIMENTS) or "none"
+            raise ValueError(
+                f"no corpus {corpus!r} in lm.experiments and lm.corpora; there are: {known}"
+            )
     return [
         f"<results>/lm/{corpus}/{run}/{seed}/{name}"
         for corpus in corpora

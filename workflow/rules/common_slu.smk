@@ -14,7 +14,7 @@ def table_of(key, read):
     table = getattr(settings.slu, key)
     if table is None:
         return {}
-    path = table_path(table)
+    path = table_path(f"slu.{key}", table)
     with told_by_snakemake():
         experiments = read(path)
         for each in experiments:
@@ -80,13 +80,19 @@ check_understanding()
 TIMED_PARTS = timed_parts()
 
 
-def slu_why(experiment):
-    """Why something cannot be trained, if it cannot: a corpus of its line cannot be had."""
+def slu_absent(experiment):
+    """A corpus that cannot be had, without which something or its aligner cannot be trained."""
     for each in experiment.sets:
         if not speech_available(each.corpus):
-            return f"not run: {settings.speech_corpora[each.corpus].access}"
+            return each.corpus
     aligner = getattr(experiment, "aligner", "")
-    return slu_why(ALIGNERS[aligner]) if aligner else ""
+    return slu_absent(ALIGNERS[aligner]) if aligner else None
+
+
+def slu_why(experiment):
+    """Why something cannot be trained, if it cannot."""
+    absent = slu_absent(experiment)
+    return "" if absent is None else f"not run: {settings.speech_corpora[absent].access}"
 
 
 # What can be trained, and the parts with times that can be had.
@@ -106,6 +112,28 @@ def unjudged():
     if not TIMED_PARTS:
         return "not run: slu.alignment names no part with times of words"
     return f"not run: {settings.speech_corpora[TIMED_PARTS[0].corpus].access}"
+
+
+def judged_parts():
+    """Parts on which aligners are scored; without any, or any aligner, what to set is said."""
+    if JUDGED and TRAINED:
+        return JUDGED
+    if not ALIGNERS:
+        raise ValueError("no aligner is trained: slu.aligners names no table of them")
+    if not TIMED_PARTS:
+        raise ValueError("slu.alignment names no part with times of words")
+    absent = slu_absent(next(iter(ALIGNERS.values()))) if JUDGED else TIMED_PARTS[0].corpus
+    raise ValueError(f"no aligner can be scored: {copy_wanted(absent)}")
+
+
+def classified_runs():
+    """Classifiers of sentiment that are scored; without any what to set is said."""
+    if CLASSIFIED:
+        return CLASSIFIED
+    if not SENTIMENT:
+        raise ValueError("no classifier is trained: slu.sentiment names no table of them")
+    absent = slu_absent(next(iter(SENTIMENT.values())))
+    raise ValueError(f"no classifier can be scored: {copy_wanted(absent)}")
 
 
 def aligner_experiment(run):

@@ -47,6 +47,15 @@ def speech_available(corpus):
     return bool(source.path or source.archives or source.listed or source.generated)
 
 
+def copy_wanted(corpus):
+    """What to say of a corpus that has no source: why, and what to set."""
+    key = f"speech_corpora.{corpus}"
+    return (
+        f"{key} is not downloaded ({settings.speech_corpora[corpus].licence}); with a copy at hand "
+        f"set {key}.path to its folder or archive"
+    )
+
+
 def speech_source(wildcards):
     """What `prepare_speech` reads: a path, archives, or a folder that was made here."""
     source = speech_settings(wildcards.corpus)
@@ -59,10 +68,7 @@ def speech_source(wildcards):
     if source.archives:
         names = archives_of(source, wildcards.part)
         return [f"<resources>/speech/{wildcards.corpus}/{name}" for name in names]
-    raise ValueError(
-        f"speech_corpora.{wildcards.corpus} is not downloaded ({source.licence}); with a copy at "
-        f"hand set speech_corpora.{wildcards.corpus}.path to its folder or archive"
-    )
+    raise ValueError(copy_wanted(wildcards.corpus))
 
 
 def archives_of(source, part):

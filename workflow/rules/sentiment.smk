@@ -130,7 +130,7 @@ rule score_sentiment:
         predictions=sentiment_outputs("predictions.csv"),
         trainings=sentiment_outputs("training.run.json"),
         labels=labels_of(sentiment_tests()),
-        training_labels=labels_of(SENTIMENT[CLASSIFIED[0]].corpora) if CLASSIFIED else [],
+        training_labels=lambda w: labels_of(SENTIMENT[classified_runs()[0]].corpora),
     output:
         scores="<results>/slu/sentiment.csv",
         record="<results>/slu/sentiment.run.json",

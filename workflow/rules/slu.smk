@@ -136,7 +136,7 @@ rule force_words:
 
 rule score_alignment:
     input:
-        manifests=[manifest_of(part) for part in JUDGED],
+        manifests=lambda w: [manifest_of(part) for part in judged_parts()],
         audio=audio_of(JUDGED),
         words=[reference_of(part) for part in JUDGED],
         aligned=all_word_times(),

@@ -1,10 +1,10 @@
 """Settings of speech recognition (paper: QuartzNet transfer)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Device, Name, Precision, Snapshots
+from hearsay.settings.closed import Closed, Device, EachOnce, Name, Precision, Snapshots
 
 
 class RecogniserRecipe(Closed):
@@ -85,7 +85,7 @@ class Recognition(Closed):
         "validation, tests, seeds, note, and any keys of the recipe), relative to the working "
         "directory, else to the repository; without one speech recognition is left out",
     )
-    languages: list[Name] | None = Field(
+    languages: Annotated[list[Name], EachOnce] | None = Field(
         None, description="languages of that table that are used; all of it if not set"
     )
     tables: dict[Literal["3", "4", "5", "6"], dict[str, str | dict[Name, str]]] = Field(

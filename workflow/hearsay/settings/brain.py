@@ -1,10 +1,10 @@
 """Settings of decoding from fMRI."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from hearsay.settings.closed import Closed, Device, Name, Precision, Subject
+from hearsay.settings.closed import Closed, Device, EachOnce, Name, Precision, Subject
 
 
 class Voxels(Closed):
@@ -22,6 +22,12 @@ class Voxels(Closed):
     )
     roi: str | None = Field(None, description="name of the region in an index file with several")
     count: int = Field(1000, ge=1, description="voxels that `select` keeps")
+
+    @model_validator(mode="after")
+    def _has_its_file(self) -> "Voxels":
+        if self.method in ("indices", "mask") and self.file is None:
+            raise ValueError(f"method {self.method!r} reads a file: name it as file")
+        return self
 
 
 class Decoding(Closed):
@@ -125,12 +131,15 @@ class Setting(Closed):
 class WordRate(Closed):
     """The ridge model that predicts the words of a TR from responses (the stop `words`)."""
 
-    delays: list[int] = Field([-4, -3, -2, -1], description="TRs; negative: later responses")
-    alphas: list[float] = Field(
+    delays: list[int] = Field(
+        [-4, -3, -2, -1], min_length=1, description="TRs; negative: later responses"
+    )
+    alphas: list[Annotated[float, Field(gt=0)]] = Field(
         [
             *(10.0, 16.7, 27.8, 46.4, 77.4, 129.2, 215.4, 359.4, 599.5, 1000.0),
             *(2154.0, 5995.0, 16681.0, 46416.0, 129155.0, 359381.0, 1000000.0),
         ],
+        min_length=1,
         description="penalties to choose from, by held-out training stories. The public code of "
         "Tang et al. has 10 to 1000 and squares them",
     )
@@ -142,6 +151,7 @@ class BrainScores(Closed):
 
     protocols: list[Literal["bp-gpt", "tang"]] = Field(
         ["bp-gpt", "tang"],
+        min_length=1,
         description="29 disjoint windows; or 20 s windows each second, with idf",
     )
     tang_controls: bool = Field(
@@ -162,10 +172,14 @@ class Brain(Closed):
     """Text decoded from fMRI (paper: BP-GPT)."""
 
     dataset: Name = Field("ds003020", description="one of `fmri_datasets`")
-    subjects: list[Subject] = Field([], description="who is decoded; nobody: BP-GPT is left out")
-    stories: list[Name] | None = Field(None, description="which to use; all if not set")
+    subjects: Annotated[list[Subject], EachOnce] = Field(
+        [], description="who is decoded; nobody: BP-GPT is left out"
+    )
+    stories: Annotated[list[Name], EachOnce] | None = Field(
+        None, description="which to use; all if not set"
+    )
     test_story: Name = Field("wheretheressmoke", description="never seen by any fitting")
-    validation: int | list[Name] = Field(
+    validation: Annotated[int, Field(ge=0)] | Annotated[list[Name], EachOnce] = Field(
         2, description="training stories held out for early stopping: how many, or which"
     )
     raw: dict[Subject, list[Name]] = Field(

@@ -36,6 +36,16 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
 
 
+def _each_once(names: list[str]) -> list[str]:
+    """A list as it is; of a name that stands in it twice, files and rows would be made twice."""
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"names {twice[0]!r} twice: remove one")
+    return names
+
+
+EachOnce = AfterValidator(_each_once)
+
+
 def _without_secrets(address: str) -> str:
     """An address as it is; one that holds a password or a token is an error."""
     try:
@@ -62,6 +72,8 @@ Address = Annotated[str, AfterValidator(_without_secrets)]
 
 def _without_braces(path: str) -> str:
     """A path as it is; Snakemake would take braces in it for a wildcard, or fill them in."""
+    if not path.strip():
+        raise ValueError("is empty; name a file or folder, `.` for the working directory")
     if "{" in path or "}" in path or "\0" in path:
         raise ValueError(
             "holds a brace or NUL, which Snakemake takes for a wildcard: rename it, or name a link"
@@ -77,4 +89,4 @@ Place = Annotated[str, AfterValidator(_without_braces)]
 class Closed(BaseModel):
     """A group of settings that knows all its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

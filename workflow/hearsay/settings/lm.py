@@ -1,10 +1,10 @@
 """Settings of the recurrent language models."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Device, Name, Precision, Snapshots
+from hearsay.settings.closed import Closed, Device, EachOnce, Name, Precision, Snapshots
 
 
 class LanguageModelRecipe(Closed):
@@ -112,8 +112,9 @@ class EventSpeed(Closed):
     hidden_size: int = Field(1350, ge=1, description="units of all layers but the last")
     embedding_size: int = Field(750, ge=1, description="width of the last layer")
     vocabulary: int = Field(10_000, ge=2, description="words")
-    active: list[float] = Field(
+    active: list[Annotated[float, Field(ge=0, le=1)]] = Field(
         [0.0, 0.02, 0.05, 0.1, 0.17, 0.3, 0.5, 0.7, 1.0],
+        min_length=1,
         description="shares of active units at which the time is taken",
     )
     tokens: int = Field(200, ge=10, description="tokens timed at each")
@@ -130,7 +131,7 @@ class LanguageModels(Closed):
         "keys of the recipe), relative to the working directory, else to the repository; without "
         "one EGRU is left out",
     )
-    corpora: list[Name] | None = Field(
+    corpora: Annotated[list[Name], EachOnce] | None = Field(
         None, description="corpora of that table that are used; all of it if not set"
     )
     tables: dict[Literal["1", "2"], Name] = Field(

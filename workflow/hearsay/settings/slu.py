@@ -1,10 +1,10 @@
 """Settings of spoken language understanding (paper: WaBERT)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Device, Name, Precision
+from hearsay.settings.closed import Closed, Device, EachOnce, Name, Precision
 
 
 class AlignerRecipe(Closed):
@@ -226,7 +226,7 @@ class Understanding(Closed):
         description="speech encoder with a CTC head over letters, by which transcripts are forced "
         "onto the audio as the upper reference of Tables 1 and 2; without one there is none",
     )
-    alignment: list[str] = Field(
+    alignment: Annotated[list[str], EachOnce] = Field(
         [],
         description="parts of corpora with times of words, `corpus/part` (kinds timit and table), "
         "on which aligners are judged; the tables show the first",

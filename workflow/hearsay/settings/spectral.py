@@ -1,10 +1,10 @@
 """Settings of the audit of weight matrices."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hearsay.settings.closed import Closed, Name
+from hearsay.settings.closed import Closed, EachOnce, Name
 
 Convention = Literal["weightwatcher-2019", "paper", "pooled", "flattened"]
 
@@ -12,7 +12,7 @@ Convention = Literal["weightwatcher-2019", "paper", "pooled", "flattened"]
 class Spectral(Closed):
     """The power-law audit of weight matrices (paper: capacity metrics)."""
 
-    models: list[Name] | None = Field(
+    models: Annotated[list[Name], EachOnce] | None = Field(
         None, description="which of `models` to audit; all that name a series if not set"
     )
     convention: Convention = Field(
@@ -25,7 +25,7 @@ class Spectral(Closed):
     )
     device: str = Field(
         "cpu",
-        pattern=r"^(cpu|cuda(:\d+)?)$",
+        pattern=r"^(cpu|cuda(:[0-9]+)?)$",
         description="`cpu`, or `cuda` where a GPU does the linear algebra",
     )
     threads: int = Field(2, ge=1, description="CPU threads of one model's audit")

@@ -179,5 +179,8 @@ _PREPARED: set[str] = set()
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        print(f"{__doc__}\nusage: python -m hearsay.step_server.server SOCKET")
+        sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
     main(sys.argv[1])
     leave(0)

@@ -123,6 +123,7 @@ OPTIONS = {
     "protocols": ["bp-gpt", "tang"],
     "controls": {"planted": "trained", "random": "trained"},
     "bertscore_layer": 1,
+    "device": "cpu",
     "wordnet": "none",
     "resamples": 500,
     "seed": 0,
@@ -339,3 +340,9 @@ def test_words_that_look_like_missing_values_stay_words(folder):
 
 def test_protocols_declare_their_blocks():
     assert {name: p.block for name, p in PROTOCOLS.items()} == {"bp-gpt": 1, "tang": 60}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_it_scores_on_the_device_that_was_asked_for(folder):
+    with pytest.raises(InputError, match="cuda asked for, but there is no GPU"):
+        run(folder, "on-cuda", ALL, {"device": "cuda"})

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -218,19 +217,6 @@ def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
     assert all("fr" in line for line in handed)
     assert not any("French" in line for line in of_steps)  # a name retrains nothing
     assert len(of_steps) > len(handed)
-
-
-def test_every_process_of_a_training_has_its_memory(origin, snakemake, tmp_path) -> None:
-    asked = {}
-    for devices in (1, 8):
-        mine = tmp_path / "mine.yaml"
-        mine.write_text(yaml.safe_dump({"asr": {"devices": devices, "device": "cuda"}}))
-        target = "results/paper/asr/en/15x5-ls/0/weights.safetensors"
-        done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", target)
-        (job,) = re.findall(r"rule train_recogniser:.*?resources: ([^\n]*)", done.text, re.DOTALL)
-        assert f"gpu={devices}" in job
-        asked[devices] = int(re.search(r"mem_mb=(\d+)", job)[1])
-    assert asked[8] == 8 * asked[1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The workflow from outside: plans without network, runs anywhere, says what is wrong."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -393,3 +394,27 @@ def test_every_score_traces_to_its_run_record(demo):
         beside = path.with_name(path.name.replace(".scores.csv", ".run.json"))
         record = beside if beside != path else path.with_name("summary.run.json")
         assert ids == {json.loads(record.read_text(encoding="utf-8"))["id"]}
+
+
+@pytest.mark.parametrize(
+    ("system", "rule", "target"),
+    [
+        ("asr", "train_recogniser", "asr/en/15x5-ls/0/weights.safetensors"),
+        ("slu", "train_aligner", "slu/aligners/best/0/weights.safetensors"),
+        ("brain", "train_fmri_prompt", "brain/UTS01/bpgpt/fmri_prompt.safetensors"),
+    ],
+)
+def test_every_process_of_a_training_has_its_memory(
+    origin, snakemake, tmp_path, system, rule, target
+):
+    asked = {}
+    for devices in (1, 8):
+        mine = tmp_path / "mine.yaml"
+        mine.write_text(yaml.safe_dump({system: {"devices": devices, "device": "cuda"}}))
+        arguments = ["--dry-run", "--configfile", mine, "--cores", "1", f"results/paper/{target}"]
+        done = snakemake(origin, *arguments)
+        jobs = re.findall(rf"rule {rule}:.*?resources: ([^\n]*)", done.text, re.DOTALL)
+        assert jobs, done.text[-3000:]
+        assert f"gpu={devices}" in jobs[0]
+        asked[devices] = int(re.search(r"mem_mb=(\d+)", jobs[0])[1])
+    assert asked[8] == 8 * asked[1]

@@ -128,11 +128,14 @@ def shown_setting():
 
 
 def brain_memory(setting=None):
-    """Memory in MB of a step with BERT and GPT-2; of a training's activations too, on a CPU."""
+    """Memory in MB of a step with BERT and GPT-2.
+
+    On a CPU of a training's activations too; on GPUs each of its processes has its own.
+    """
     brain = settings.brain
     models = weights_mb(brain.encoder) + weights_mb(brain.language_model)
     if brain.device != "cpu":
-        return 6000 + 4 * models
+        return (brain.devices if setting else 1) * (6000 + 4 * models)
     windows = recipe_of(brain, setting).batch_size if setting else 1
     return 2000 + 4 * models + windows * weights_mb(brain.language_model) // 2
 
@@ -141,5 +144,10 @@ def score_settings(subject):
     """What `score_story` reads; refuses windows that it cannot score."""
     with told_by_snakemake():
         check_scored(settings.brain, subject)
-    scores = settings.brain.scores.model_dump(exclude={"bertscore"})
-    return dict(controls=controls_of(settings.brain, subject), **scores)
+    brain = settings.brain
+    return dict(
+        controls=controls_of(brain, subject),
+        # The job asks for no GPU: it takes one that is there unless none is to be used.
+        device="cpu" if brain.device == "cpu" else "auto",
+        **brain.scores.model_dump(exclude={"bertscore"}),
+    )

@@ -163,9 +163,12 @@ def encoders_of(experiment):
 
 
 def slu_memory(experiment):
-    """Memory of one training in MB: libraries, its encoders, a micro-batch's activations."""
+    """Memory of one training in MB: libraries, its encoders, a micro-batch's activations.
+
+    Each process of a data-parallel one has all of these.
+    """
     models = sum(weights_mb(name) for name in encoders_of(experiment))
-    return 3000 + 4 * models + 250 * experiment.recipe.micro_batch
+    return settings.slu.devices * (3000 + 4 * models + 250 * experiment.recipe.micro_batch)
 
 
 def speech_encoder_of(experiment):

@@ -39,6 +39,7 @@ from hearsay.metrics.scores import write_scores
 from hearsay.metrics.text import Meteor
 from hearsay.metrics.wordnet import WordNet, find_wordnet
 from hearsay.provenance import Run
+from hearsay.training.devices import device_of
 
 STEP = "hearsay.brain.score_story"
 SYSTEM = "brain"
@@ -169,7 +170,8 @@ def main(
     windows: Path = typer.Option(help="the subject's prepared stories"),
     decoded: list[str] = typer.Option(help="SETTING=PATH of decoded windows; once a setting"),
     settings: str = typer.Option(
-        help="protocols, controls, tang_controls, bertscore_layer, wordnet, resamples, seed as JSON"
+        help="protocols, controls, tang_controls, bertscore_layer, wordnet, resamples, seed and "
+        "device as JSON"
     ),
     bertscore: Path = typer.Option(help="folder of BERTScore's model"),
     out: Path = typer.Option(help="score file to write"),
@@ -193,7 +195,8 @@ def main(
     inputs = [windows, *files.values(), bertscore, *([database] if database else [])]
     run = Run(STEP, settings=options, inputs=inputs, seed=seed)
     meteor = Meteor(WordNet(database) if database else None)
-    model = BertScore(bertscore, options["bertscore_layer"])
+    device = device_of(options["device"]).type
+    model = BertScore(bertscore, options["bertscore_layer"], device=device)
     rows: list[dict[str, Any]] = []
     single: list[pd.DataFrame] = []
     counts: dict[str, int] = {}

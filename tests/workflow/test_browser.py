@@ -355,11 +355,11 @@ def card_of(page, cell):
 def test_a_card_tells_whether_a_value_with_a_source_was_measured(page):
     rows = "document.querySelectorAll('#capacity-table-1 {part} tbody tr:not(.group)')[0]"
     measured = card_of(page, f"{rows.format(part='.scroll')}.cells[1]")
-    assert "Published value" not in measured
+    assert "Published, not measured" not in measured
     assert "Source: with the model in this configuration" in measured
     assert "hearsay.spectral.summarise_audits" in measured
     absent = card_of(page, f"{rows.format(part='details.rows')}.cells[1]")
-    assert "Published value, not measured here. Source: torchvision" in absent
+    assert "Published, not measured here. Source: torchvision" in absent
 
 
 def test_a_card_names_its_row_by_all_that_does(page):
@@ -384,6 +384,16 @@ def test_every_heading_of_a_column_has_a_name_and_no_arrow_in_it(page):
     page.call("Accessibility.disable")
     assert len(names) > 100
     assert [name for name in names if not name.strip() or "↕" in name] == []
+
+
+def test_links_to_files_are_told_apart_by_name(page):
+    page.call("Accessibility.enable")
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "link"]
+    page.call("Accessibility.disable")
+    files = [name for name in names if re.match(r"(CSV|MD|TEX|SVG|PNG)\b", name)]
+    assert len(files) > 60
+    assert len(set(files)) == len(files)
 
 
 def test_every_measured_number_is_a_button_with_a_run(page):

@@ -151,7 +151,7 @@ function fill(button) {
     const note = letter && all(".notes li", figure)
       .find(li => li.firstElementChild && li.firstElementChild.textContent === letter.textContent);
     const where = note ? note.textContent.replace(letter.textContent, "").trim() : "the paper";
-    parts.push(make("p", {}, `${published ? "Published value, not measured here. " : ""}Source: ${where}`));
+    parts.push(make("p", {}, `${published ? "Published, not measured here. " : ""}Source: ${where}`));
   }
   const record = cell.dataset.run && byId(`run-${cell.dataset.run}`);
   if (record) {

@@ -308,5 +308,5 @@ def test_there_is_one_test_story(steps, train, make_stories, tmp_path):
     stories.stories.pop("harbour")
     changed = other_windows(steps, tmp_path, stories)
     options = changed.decoded(tmp_path, trained.text_prompt, trained.fmri_prompt)
-    with pytest.raises(InputError, match="holds 0 test stories, not one"):
+    with pytest.raises(InputError, match="0 test stories, not one"):
         decode_story.main(**options)

@@ -33,7 +33,7 @@ from hearsay.brain.prompted import (
     make_mapper,
     set_tuning,
 )
-from hearsay.brain.stories import Stories, Story, read_stories
+from hearsay.brain.stories import Story, read_stories, test_story_of
 from hearsay.brain.window_features import features_of
 from hearsay.brain.windows import Window, cut
 from hearsay.errors import InputError
@@ -241,7 +241,7 @@ def main(
     inputs = [windows, word_rate, text_prompt, fmri_prompt, encoder, language_model]
     run = Run(STEP, settings={"subject": subject, **options}, inputs=inputs, seed=recipe["seed"])
     stories = read_stories(windows, ("test",))
-    story = _test_story(stories, windows)
+    story = test_story_of(stories, windows)
     if recipe["input"] == "noise":
         story = noise_stories([story])[0]
     first = check_about(text_prompt, kind="text prompt", subject=subject)
@@ -288,13 +288,6 @@ def main(
     ends = pd.Series([row["ended"] for row in rows]).value_counts().to_dict()
     run.write(record, threads=threads, device=str(device), ended=ends)
     print(f"{subject}, {setting}: {len(rows)} texts decoded", file=sys.stderr)
-
-
-def _test_story(stories: Stories, path: Path) -> Story:
-    found = stories.of("test")
-    if len(found) != 1:
-        raise InputError(f"{path}: holds {len(found)} test stories, not one")
-    return found[0]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from hearsay.brain.protocols import (
     rows_without_hypothesis,
     training_documents,
 )
-from hearsay.brain.stories import Stories, Story, read_stories
+from hearsay.brain.stories import read_stories, test_story_of
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.metrics.bertscore import BertScore
@@ -144,14 +144,6 @@ def check_controls(
                 f"{files[trained]}: has other windows than {files[setting]}, with which it is to "
                 "be compared; decode both again"
             )
-
-
-def test_story_of(stories: Stories, path: Path) -> Story:
-    """The one test story; InputError if there is none or several."""
-    tests = stories.of("test")
-    if len(tests) != 1:
-        raise InputError(f"{path}: {len(tests)} test stories, not one; prepare the stories again")
-    return tests[0]
 
 
 def decoded_files(arguments: list[str]) -> dict[str, Path]:

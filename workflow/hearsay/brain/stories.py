@@ -209,6 +209,14 @@ def read_stories(path: Path | str, splits: Collection[str] = SPLITS) -> Stories:
         raise InputError(f"{path}: damaged ({reason}); remove it and prepare it again") from None
 
 
+def test_story_of(stories: Stories, path: Path) -> Story:
+    """The one test story of what was read from `path`; InputError if there is none or several."""
+    tests = stories.of("test")
+    if len(tests) != 1:
+        raise InputError(f"{path}: {len(tests)} test stories, not one; prepare the stories again")
+    return tests[0]
+
+
 def _read(path: Path, file: h5py.File, splits: Collection[str]) -> Stories:
     attributes: dict[str, Any] = dict(file.attrs)
     if attributes.get("format") != FORMAT:

@@ -287,7 +287,7 @@ def test_pieces_of_a_longer_recording_take_their_words(tmp_path):
 
 
 def test_a_piece_that_was_rounded_to_begin_after_its_first_word_keeps_its_times(tmp_path):
-    """"she" lies from 0.25 to 0.5 s: less than a millisecond is rounding, as at the end."""
+    """ "she" lies from 0.25 to 0.5 s: less than a millisecond is rounding, as at the end."""
     folder = tmp_path / "in"
     rows = [("a", "she", "0.2504", "0.5"), ("b", "x")]
     table_corpus(folder, rows, {"a.TextGrid": TEXTGRID})

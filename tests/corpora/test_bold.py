@@ -158,6 +158,25 @@ def test_values_equal_nibabels_own(tmp_path, mask, suffix):
     np.testing.assert_allclose(masked_run(path, mask, AFFINE), whole, rtol=1e-6)
 
 
+def test_scans_without_a_value_are_no_spikes(tmp_path, mask, capsys):
+    """What resampling leaves empty in some scans: a 0 among values of 1000 would drown them."""
+    dataset = Dataset(tmp_path, mask, runs=1)
+    image = nibabel.load(dataset.runs[0])
+    data = np.asarray(image.dataobj).copy()
+    (x, y, z), gone = np.argwhere(mask)[[3, 5]]
+    data[x, y, z, 40:42] = np.nan
+    data[tuple(gone)] = np.nan
+    save(dataset.runs[0], data)
+    found, planted = dataset.run()["data"], dataset.planted()
+    holes = mask & np.isnan(data).any(axis=-1)
+    inside = holes.T[mask.T]
+    whole = np.isnan(data).all(axis=-1).T[mask.T]
+    assert (found * planted).mean(axis=0)[inside & ~whole] > 0.95
+    assert not found[:, whole].any()
+    assert json.loads((tmp_path / "record.json").read_text())["constant_voxels"] == 1
+    assert f"{2 + TRS} values in 2 voxels are not finite" in capsys.readouterr().err
+
+
 def test_slow_drift_goes_and_fast_signal_stays():
     time = np.arange(200.0)[:, None]
     parabola = 5 + 0.3 * time - 0.002 * time**2

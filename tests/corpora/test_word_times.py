@@ -286,6 +286,20 @@ def test_pieces_of_a_longer_recording_take_their_words(tmp_path):
     assert ("a-0-0.9", "word-beyond-end") in [tuple(row[:2]) for row in listed]
 
 
+def test_a_piece_that_was_rounded_to_begin_after_its_first_word_keeps_its_times(tmp_path):
+    """ "she" lies from 0.25 to 0.5 s: less than a millisecond is rounding, as at the end."""
+    folder = tmp_path / "in"
+    rows = [("a", "she", "0.2504", "0.5"), ("b", "x")]
+    table_corpus(folder, rows, {"a.TextGrid": TEXTGRID})
+    with (folder / "test.tsv").open("a") as stream:
+        stream.write("a.wav\tshe had\t0.26\t1\n")
+    found, listed, _ = prepared(folder)
+    (she,) = found["a-0.2504-0.5"]
+    assert (she.start_s, she.end_s) == (0.0, pytest.approx(0.2496))
+    assert [word.known for word in found["a-0.26-1"]] == [False, True]  # its start is cut off
+    assert ("a-0.26-1", "word-negative") in [tuple(row[:2]) for row in listed]
+
+
 def test_quotation_marks_around_several_words(tmp_path):
     words = "id,word,start_s,end_s\na,‘let,0,0.2\na,go’,0.2,0.5\n"
     corpus = table_corpus(tmp_path / "in", [("a", "‘let go’")], {"words.csv": words})

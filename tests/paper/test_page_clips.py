@@ -48,6 +48,13 @@ def test_a_transcript_without_a_word_is_none_that_was_not_tested(clips):
     assert second.heard[1].transcript is None
 
 
+def test_a_word_without_times_is_not_shown_and_the_others_are(clips):
+    """Words keep their place without times where a corpus's cannot be (prepare_word_times)."""
+    (clips.heard[0][1]).write_text("id,word,start_s,end_s\nb,x,,\nb,y,0.5,0.9\n")
+    first, _ = read_clips(clips)
+    assert first.heard[0].words == [Word("y", 0.5, 0.9)]
+
+
 def test_a_bad_file_is_named(clips):
     (clips.heard[0][1]).write_text("word\nx\n")
     with pytest.raises(InputError, match=r"words\.csv: neither times of words nor"):

@@ -215,6 +215,21 @@ def test_random_states_round_trip():
     assert drawn == (random.random(), np.random.rand(), torch.rand(1))  # noqa: NPY002
 
 
+def test_random_states_of_more_gpus_than_there_are_now_are_passed_over(monkeypatch):
+    """A run goes on where fewer GPUs are visible than where it was saved."""
+    put_back = {}
+
+    def set_rng_state(state, device):
+        assert device < 1, "torch.cuda has no generator of this device"
+        put_back[device] = state
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", set_rng_state)
+    monkeypatch.setattr(torch.cuda.random, "set_rng_state", set_rng_state)
+    set_random_states(random_states() | {"cuda": ["first", "second"]})
+    assert put_back == {0: "first"}
+
+
 SETTINGS = {
     "layers": 2,
     "channels": 16,

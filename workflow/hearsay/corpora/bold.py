@@ -11,6 +11,7 @@ Data 2023: a Savitzky-Golay filter of second order over 120 s gives the drift th
 
 import json
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +111,7 @@ def masked_run(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Values of one run inside the mask, as float32 [volumes, voxels].
 
     Voxels are in pycortex's order, z before y before x. Volumes are read one after the other, a
-    compressed file in a single pass.
+    compressed file in a single pass. What is not finite is interpolated in time.
 
     Raises
     ------
@@ -132,9 +133,29 @@ def masked_run(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     out = np.empty((image.shape[3], int(mask.sum())), np.float32)
     for k, volume in enumerate(_volumes(path, image)):
         out[k] = volume.T[inside]
-    if not np.isfinite(out).all():
-        np.nan_to_num(out, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    _fill_holes(out, path)
     return out
+
+
+def _fill_holes(x: np.ndarray, path: Path) -> None:
+    """Put values of `x` [volumes, voxels] that are not finite on the line between those around.
+
+    Resampling leaves such values at the edges; 0, far from all others, would be a spike. A voxel
+    without any value becomes 0.
+    """
+    bad = ~np.isfinite(x)
+    voxels = np.flatnonzero(bad.any(axis=0))
+    for voxel in voxels:
+        gone = bad[:, voxel]
+        known = np.flatnonzero(~gone)
+        near = np.interp(np.flatnonzero(gone), known, x[known, voxel]) if len(known) else 0.0
+        x[gone, voxel] = near
+    if len(voxels):
+        print(
+            f"{path}: {bad.sum()} values in {len(voxels)} voxels are not finite; values between "
+            "those around them are taken",
+            file=sys.stderr,
+        )
 
 
 def _volumes(path: Path, image: Any) -> Iterator[np.ndarray]:

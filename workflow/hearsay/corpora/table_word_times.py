@@ -13,7 +13,13 @@ from typing import Any
 
 from hearsay.corpora.speech_source import Recording, Rejected, Source
 from hearsay.corpora.speech_table import list_recordings
-from hearsay.corpora.word_times import WordListing, WordTime, csv_words, read_alignment
+from hearsay.corpora.word_times import (
+    TOLERANCE,
+    WordListing,
+    WordTime,
+    csv_words,
+    read_alignment,
+)
 from hearsay.errors import InputError
 
 _SUFFIXES = (".wrd", ".textgrid", ".json")
@@ -128,7 +134,12 @@ def _within(words: Sequence[WordTime], recording: Recording) -> list[WordTime]:
     start = recording.start or 0.0
     end = float("inf") if recording.end is None else recording.end
     return [
-        WordTime(word.word, word.start_s - start, word.end_s - start)
+        WordTime(word.word, _not_before(word.start_s - start), word.end_s - start)
         for word in words
         if start <= (word.start_s + word.end_s) / 2 < end
     ]
+
+
+def _not_before(seconds: float) -> float:
+    """Tables round the starts of utterances: a word that begins a little before begins with it."""
+    return 0.0 if -TOLERANCE <= seconds < 0 else seconds

@@ -86,7 +86,8 @@ def _heard(name: str, path: Path, table: list[dict[str, str]], clip: str, test: 
     try:
         rows = [row for row in table if row["id"] == clip]
         if rows and "word" in rows[0]:
-            words = [Word(r["word"], float(r["start_s"]), float(r["end_s"])) for r in rows]
+            timed = [r for r in rows if r["start_s"] and r["end_s"]]  # others have no place
+            words = [Word(r["word"], float(r["start_s"]), float(r["end_s"])) for r in timed]
             return Heard(name, path, words=words)
         told = [row["hypothesis"] for row in rows if row["test"] == test]
         return Heard(name, path, transcript=told[0] if told else None)

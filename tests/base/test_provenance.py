@@ -2,13 +2,14 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearsay import files, provenance
+from hearsay import files, provenance, surroundings
 from hearsay.errors import InputError
 
 STEP = "hearsay.system.step"
@@ -220,6 +221,27 @@ def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "scandir", refuse)
     with pytest.raises(InputError, match="closed: cannot be read: Permission denied"):
         files.files_below(tmp_path)
+
+
+def test_the_commit_of_another_project_around_this_code_is_not_told(tmp_path, monkeypatch):
+    code = tmp_path / "thesis" / "hearsay" / "surroundings.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("")
+
+    def git(*arguments):
+        command = ["git", "-C", code.parents[1], "-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
+
+    git("init")
+    git("commit", "--allow-empty", "-m", "thesis")
+    monkeypatch.setattr(surroundings, "__file__", str(code))
+    assert surroundings.git_commit() == "not in git"
+    git("add", ".")
+    git("commit", "-m", "with the code")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    assert surroundings.git_commit() == commit
+    code.write_text("changed = True")
+    assert surroundings.git_commit() == f"{commit}-dirty"
 
 
 def test_every_step_of_the_project_has_a_digest():

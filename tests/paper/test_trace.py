@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from hearsay import compare, lineage, trace
 from hearsay.compare import compare_folders
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
@@ -211,6 +213,22 @@ def test_a_file_that_changed_or_went_is_told(results, tmp_path):
     assert "weights.safetensors (changed since; sha256" in text
     assert f", now {now[:12]})" in text
     assert "data.txt (missing; sha256" in text
+
+
+def test_a_file_that_may_not_be_read_is_one_line(results, monkeypatch):
+    runner = CliRunner()
+
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(lineage, "sha256_of", refuse)
+    asked = ["egru_table1", "GRU", "--results", str(results)]
+    found = runner.invoke(trace.app, asked)
+    assert isinstance(found.exception, InputError)
+    assert str(found.exception).endswith("cannot be read: Permission denied")
+    monkeypatch.setattr(compare, "compare_folders", refuse)
+    found = runner.invoke(compare.app, [str(results), str(results)])
+    assert str(found.exception) == f"{results}: cannot be read: Permission denied"
 
 
 def test_a_row_that_was_not_run_says_why(results):

@@ -28,6 +28,7 @@ from hearsay.errors import InputError
 from hearsay.lineage import SUFFIX, Lineage, Record
 from hearsay.paper.tables import Column, Row, Table, is_missing, plain, read_table
 from hearsay.provenance import ROOT
+from hearsay.storage import told_if_unreadable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 # Cells that hold ids of run records, separated by spaces or commas.
@@ -236,10 +237,13 @@ def trace(
     if row is None:
         print(overview(table, read_table(path)))
         return
-    command = f"snakemake {snakemake}" if snakemake else configured(lineage)
-    found = traced(lineage, path, row, column)
-    told = as_json(lineage, found, command) if json_ else as_text(lineage, found, command, limit)
-    print(told, flush=True)  # before an error is told
+    with told_if_unreadable():
+        command = f"snakemake {snakemake}" if snakemake else configured(lineage)
+        found = traced(lineage, path, row, column)
+        text = (
+            as_json(lineage, found, command) if json_ else as_text(lineage, found, command, limit)
+        )
+    print(text, flush=True)  # before an error is told
     refuse_lost(lineage, found, command)
 
 

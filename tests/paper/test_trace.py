@@ -215,6 +215,19 @@ def test_a_file_that_changed_or_went_is_told(results, tmp_path):
     assert "data.txt (missing; sha256" in text
 
 
+def test_scores_that_changed_since_the_table_was_written_are_told(results):
+    asked = ("trace", "egru_table1", "GRU", "test", "--results", results)
+    assert "has changed" not in command(*asked)[1]
+    path = results / "lm/tales/gru/0/scores.csv"
+    path.write_text(path.read_text().replace("6.5", "5.5"))
+    status, text, error = command(*asked)
+    assert (status, error) == (0, "")
+    told = "results/small/lm/tales/gru/0/scores.csv"
+    assert f"test = 6.50\n  {told} has changed since the table was written\n" in text
+    (link,) = json.loads(command(*asked, "--json")[1])["changed"]
+    assert (link["path"], link["now"]) == (told, sha256_of(path))
+
+
 def test_a_file_that_may_not_be_read_is_one_line(results, monkeypatch):
     runner = CliRunner()
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import typer
 
 from hearsay.cell_scores import CellScores, as_dicts, score_lines, scores_behind
-from hearsay.chain import Link, as_dict, chain, chain_lines, facts, lost, run_lines
+from hearsay.chain import Link, as_dict, chain, chain_lines, changed, facts, lost, run_lines
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
 from hearsay.lineage import SUFFIX, Lineage, Record
@@ -135,6 +135,7 @@ class Traced:
     own : the record of the run that wrote the table; None where it is lost.
     chains : of every run that measured the row, the files behind it; where the row names no run,
         those behind the table.
+    changed : what the table was written from and is another file now.
     """
 
     path: Path
@@ -144,6 +145,7 @@ class Traced:
     scores: list[CellScores]
     own: Record | None
     chains: list[tuple[Record, list[Link]]]
+    changed: list[Link]
 
 
 def traced(lineage: Lineage, path: Path, row: str, column: str | None) -> Traced:
@@ -167,6 +169,7 @@ def traced(lineage: Lineage, path: Path, row: str, column: str | None) -> Traced
         scores_behind(lineage, own, runs_of(chosen), chosen, shown),
         own,
         [(record, chain(lineage, record, told)) for record in records],
+        changed(lineage, own) if own else [],
     )
 
 
@@ -184,6 +187,7 @@ def as_json(lineage: Lineage, found: Traced, snakemake: str) -> str:
         "cells": found.cells,
         "not_run": found.not_run,
         "made": facts(lineage, found.own, snakemake) if found.own else None,
+        "changed": [as_dict(lineage, link, snakemake) for link in found.changed],
         "scores": as_dicts(found.scores),
         "runs": runs,
     }
@@ -195,6 +199,7 @@ def as_text(lineage: Lineage, found: Traced, snakemake: str, limit: int) -> str:
     lines = [f"{found.path.stem}, {found.label}"]
     lines += [f"  {key} = {value}" for key, value in found.cells.items()]
     lines += [f"  {found.not_run}"] if found.not_run else []
+    lines += [f"  {link.path} has changed since the table was written" for link in found.changed]
     lines += ["scores", *score_lines(found.scores, limit)] if found.scores else []
     if found.own is not None:
         lines += ["written by", *run_lines(lineage, found.own, 1, snakemake)]

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hearsay import compare, lineage, trace
+from hearsay.cell_scores import scores_behind
 from hearsay.compare import compare_folders
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
@@ -213,6 +214,23 @@ def test_a_file_that_changed_or_went_is_told(results, tmp_path):
     assert "weights.safetensors (changed since; sha256" in text
     assert f", now {now[:12]})" in text
     assert "data.txt (missing; sha256" in text
+
+
+def test_equal_scores_of_other_models_and_of_validation_are_not_told(tmp_path):
+    row = {"system": "asr", "subject_or_language": "en", "model": "m", "n": 9, "run": "r"}
+    rows = [
+        row | {"experiment": name, "metric": metric, "value": value}
+        for name, metric, value in [
+            ("mixed", "nsc1 wer", 0.5),
+            ("all", "validation_wer", 0.5),
+            ("all", "wer accents/dev", 0.5),
+        ]
+    ]
+    write_scores(tmp_path / "scores.csv", rows)
+    column, cells = Column("nsc1", "NSC", "number"), Row({"name": "all", "nsc1": 50.0})
+    (told,) = scores_behind(Lineage(tmp_path), None, ["r"], cells, [column])
+    assert told.found
+    assert list(told.rows["experiment"] + told.rows["metric"]) == ["allwer accents/dev"]
 
 
 def test_scores_that_changed_since_the_table_was_written_are_told(results):

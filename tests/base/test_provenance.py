@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearsay import files, provenance
+from hearsay import files, provenance, surroundings
+from hearsay.errors import InputError
 
 STEP = "hearsay.system.step"
 
@@ -189,6 +191,57 @@ def test_folder_checksum_covers_names_and_contents(tmp_path):
     first = files.sha256_of(folder)
     (folder / "a").rename(folder / "b")
     assert files.sha256_of(folder) != first
+
+
+def test_files_behind_links_to_folders_count(tmp_path):
+    folder, elsewhere = tmp_path / "m", tmp_path / "disk" / "part"
+    (folder / "own").mkdir(parents=True)
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "weights").write_text("1")
+    (elsewhere / "back").symlink_to(folder)
+    (folder / "part").symlink_to(elsewhere)
+    (folder / "own" / "round").symlink_to(folder / "own")
+    (folder / "nowhere").symlink_to(tmp_path / "gone")
+    (folder / "a").write_text("1")
+    assert files.files_below(folder) == [folder / "a", folder / "part" / "weights"]
+    first = files.sha256_of(folder)
+    (elsewhere / "weights").write_text("2")
+    assert files.sha256_of(folder) != first
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, monkeypatch):
+    scandir = files.os.scandir
+
+    def refuse(place):
+        if Path(place).name == "closed":
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(files.os, "scandir", refuse)
+    with pytest.raises(InputError, match="closed: cannot be read: Permission denied"):
+        files.files_below(tmp_path)
+
+
+def test_the_commit_of_another_project_around_this_code_is_not_told(tmp_path, monkeypatch):
+    code = tmp_path / "thesis" / "hearsay" / "surroundings.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("")
+
+    def git(*arguments):
+        command = ["git", "-C", code.parents[1], "-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True)
+
+    git("init")
+    git("commit", "--allow-empty", "-m", "thesis")
+    monkeypatch.setattr(surroundings, "__file__", str(code))
+    assert surroundings.git_commit() == "not in git"
+    git("add", ".")
+    git("commit", "-m", "with the code")
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    assert surroundings.git_commit() == commit
+    code.write_text("changed = True")
+    assert surroundings.git_commit() == f"{commit}-dirty"
 
 
 def test_every_step_of_the_project_has_a_digest():

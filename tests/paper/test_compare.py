@@ -160,6 +160,34 @@ def test_runs_that_differ_are_named_with_both_values_and_the_rest_is_counted(pai
     assert f"runs that differ in data: 4\n  0.run.json: data.txt: {' | '.join(checksums)}" in text
 
 
+def test_what_lies_behind_a_link_is_compared(pair, tmp_path):
+    for results, value in zip(pair, (1.0, 2.0), strict=True):
+        scores(results / "scores.csv", 1.0)
+        scores(tmp_path / "disk" / results.name / "scores.csv", value)
+        Run("hearsay.lm.gather_scores", settings={}, seed=int(value)).write(
+            tmp_path / "disk" / results.name / "scores.run.json"
+        )
+        (results / "lm").symlink_to(tmp_path / "disk" / results.name)
+    found = compare_folders(*pair)
+    assert list(found.rows["file"]) == ["lm/scores.csv"]
+    assert found.runs == {"lm/scores.run.json": {"seed": (1, 2)}}
+
+
+def test_data_that_changed_places_are_told_and_renamed_data_are_not(pair, monkeypatch):
+    for results, texts in zip(pair, ("12", "21"), strict=True):
+        monkeypatch.chdir(results)
+        scores(results / "scores.csv", 1.0)
+        for name, text in zip(["training", "test"], texts, strict=True):
+            (results / name).write_text(text)
+        own = results / results.name
+        own.write_text("3")
+        inputs = ["training", "test", own]
+        Run("hearsay.lm.gather_scores", settings={}, inputs=inputs).write("scores.run.json")
+    facts = compare_folders(*pair).runs["scores.run.json"]
+    assert set(facts) == {"data: training", "data: test"}
+    assert facts["data: training"] == facts["data: test"][::-1]
+
+
 def test_a_folder_without_results_is_refused(pair):
     scores(pair[0] / "slu" / "alignment.csv", 1.0)
     with pytest.raises(InputError, match="nothing to compare"):

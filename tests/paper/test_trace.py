@@ -6,7 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from hearsay import compare, lineage, trace
+from hearsay.cell_scores import scores_behind
 from hearsay.compare import compare_folders
 from hearsay.errors import InputError
 from hearsay.files import sha256_of
@@ -211,6 +214,52 @@ def test_a_file_that_changed_or_went_is_told(results, tmp_path):
     assert "weights.safetensors (changed since; sha256" in text
     assert f", now {now[:12]})" in text
     assert "data.txt (missing; sha256" in text
+
+
+def test_equal_scores_of_other_models_and_of_validation_are_not_told(tmp_path):
+    row = {"system": "asr", "subject_or_language": "en", "model": "m", "n": 9, "run": "r"}
+    rows = [
+        row | {"experiment": name, "metric": metric, "value": value}
+        for name, metric, value in [
+            ("mixed", "nsc1 wer", 0.5),
+            ("all", "validation_wer", 0.5),
+            ("all", "wer accents/dev", 0.5),
+        ]
+    ]
+    write_scores(tmp_path / "scores.csv", rows)
+    column, cells = Column("nsc1", "NSC", "number"), Row({"name": "all", "nsc1": 50.0})
+    (told,) = scores_behind(Lineage(tmp_path), None, ["r"], cells, [column])
+    assert told.found
+    assert list(told.rows["experiment"] + told.rows["metric"]) == ["allwer accents/dev"]
+
+
+def test_scores_that_changed_since_the_table_was_written_are_told(results):
+    asked = ("trace", "egru_table1", "GRU", "test", "--results", results)
+    assert "has changed" not in command(*asked)[1]
+    path = results / "lm/tales/gru/0/scores.csv"
+    path.write_text(path.read_text().replace("6.5", "5.5"))
+    status, text, error = command(*asked)
+    assert (status, error) == (0, "")
+    told = "results/small/lm/tales/gru/0/scores.csv"
+    assert f"test = 6.50\n  {told} has changed since the table was written\n" in text
+    (link,) = json.loads(command(*asked, "--json")[1])["changed"]
+    assert (link["path"], link["now"]) == (told, sha256_of(path))
+
+
+def test_a_file_that_may_not_be_read_is_one_line(results, monkeypatch):
+    runner = CliRunner()
+
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(lineage, "sha256_of", refuse)
+    asked = ["egru_table1", "GRU", "--results", str(results)]
+    found = runner.invoke(trace.app, asked)
+    assert isinstance(found.exception, InputError)
+    assert str(found.exception).endswith("cannot be read: Permission denied")
+    monkeypatch.setattr(compare, "compare_folders", refuse)
+    found = runner.invoke(compare.app, [str(results), str(results)])
+    assert str(found.exception) == f"{results}: cannot be read: Permission denied"
 
 
 def test_a_row_that_was_not_run_says_why(results):

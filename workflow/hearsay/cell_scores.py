@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hearsay.errors import InputError, reason_of
+from hearsay.files import files_below
 from hearsay.lineage import Lineage, Record
 from hearsay.metrics.scores import SCORE_COLUMNS, read_scores
 from hearsay.paper.tables import Column, Row, is_missing
@@ -57,7 +57,7 @@ def has_scores(file: Path) -> bool:
 
 def score_files(results: Path) -> list[Path]:
     """All score files below `results`."""
-    return [file for file in sorted(results.rglob("*.csv")) if file.is_file() and has_scores(file)]
+    return [file for file in files_below(results) if file.suffix == ".csv" and has_scores(file)]
 
 
 def scores_behind(
@@ -120,25 +120,30 @@ def _narrowed(rows: pd.DataFrame, texts: Iterable[str]) -> pd.DataFrame:
 
 
 def _with_mean(choices: list[pd.DataFrame], value: float, column: Column) -> pd.DataFrame | None:
-    """The rows of one metric with this mean; of several the metric that is called most alike."""
-    found: list[pd.DataFrame] = []
-    for rows, keys in product(choices, ALIKE):
-        groups = [alike for _, alike in rows.groupby(keys, sort=False, dropna=False)]
-        means = [alike["value"].mean() for alike in groups]
-        found += [
-            alike
-            for alike, mean in zip(groups, means, strict=True)
-            if any(math.isclose(value, scale * mean, rel_tol=1e-9) for scale in SCALES)
-        ]
-    names = [_likeness(str(one["metric"].iloc[0]), column.key) for one in found]
-    if not found or (column.kind in ("count", "difference") and max(names) < LIKE):
-        return None
-    return found[names.index(max(names))]
+    """The rows of one metric with this mean; of several the metric that is called most alike.
+
+    Those of a later choice are looked at only where an earlier one has none.
+    """
+    for rows in choices:
+        found: list[pd.DataFrame] = []
+        for keys in ALIKE:
+            groups = [alike for _, alike in rows.groupby(keys, sort=False, dropna=False)]
+            means = [alike["value"].mean() for alike in groups]
+            found += [
+                alike
+                for alike, mean in zip(groups, means, strict=True)
+                if any(math.isclose(value, scale * mean, rel_tol=1e-9) for scale in SCALES)
+            ]
+        names = [_likeness(str(one["metric"].iloc[0]), column.key) for one in found]
+        if found and (column.kind not in ("count", "difference") or max(names) >= LIKE):
+            return found[names.index(max(names))]
+    return None
 
 
 def _likeness(metric: str, key: str) -> float:
-    # "wer demo-en/dev" is nearer to "wer" than "validation_wer".
-    return SequenceMatcher(None, metric, key).ratio() + metric.startswith(key)
+    # "wer demo-en/dev" is nearer to "wer" than "validation_wer", and to "coraal", a test, too.
+    alike = SequenceMatcher(None, metric, key).ratio() + metric.startswith(key)
+    return alike - (metric.startswith("validation") and not key.startswith("validation"))
 
 
 def score_lines(told: list[CellScores], limit: int) -> list[str]:

@@ -55,6 +55,14 @@ def chain(lineage: Lineage, record: Record, told: set[Path]) -> list[Link]:
     return links
 
 
+def changed(lineage: Lineage, record: Record) -> list[Link]:
+    """Links of what a run read that is another file now, with nothing behind them."""
+    links = [link for link in _inputs(lineage, record) if link.state == "changed since"]
+    for link in links:
+        link.told = True
+    return links
+
+
 def _inputs(lineage: Lineage, record: Record) -> Iterator[Link]:
     for path, checksum in record.inputs.items():
         file = lineage.located(path)

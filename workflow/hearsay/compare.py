@@ -26,6 +26,7 @@ from hearsay.lineage import SUFFIX, Lineage
 from hearsay.metrics.scores import read_scores
 from hearsay.paper.tables import Row, Table, is_missing, read_table
 from hearsay.run_facts import Values, run_lines, unlike_runs
+from hearsay.storage import told_if_unreadable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 COLUMNS = ["file", "row", "column", "a", "b", "difference"]
@@ -237,7 +238,8 @@ def compare(
     csv: Path | None = typer.Option(None, help="Write every differing number and text here."),
 ) -> None:
     """Put two results folders side by side."""
-    comparison = compare_folders(a, b, tolerance)
+    with told_if_unreadable():
+        comparison = compare_folders(a, b, tolerance)
     if csv is not None:
         with whole_file(csv) as temporary:
             comparison.rows.to_csv(temporary, index=False)

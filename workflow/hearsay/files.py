@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hearsay.errors import InputError
 from hearsay.storage import told_if_unwritable
 
 
@@ -74,10 +75,39 @@ def sha256_of(path: Path | str) -> str:
     path = Path(path)
     if path.is_dir():
         listing = "".join(
-            f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n"
-            for file in sorted(path.rglob("*"))
-            if file.is_file()
+            f"{file.relative_to(path).as_posix()} {sha256_of(file)}\n" for file in files_below(path)
         )
         return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_below(folder: Path | str) -> list[Path]:
+    """All files below a folder in order, those behind links to folders elsewhere, too.
+
+    A link that leads back to a folder that it lies in is left out.
+
+    Raises
+    ------
+    InputError
+        for a folder that may not be looked into: its files would be missed without a word.
+    """
+    found: list[Path] = []
+    folder = Path(folder)
+    waiting = [(folder, [folder.resolve()])]
+    while waiting:
+        here, above = waiting.pop()
+        try:
+            for entry in os.scandir(here):
+                path = here / entry.name
+                if entry.is_dir():
+                    real = path.resolve() if entry.is_symlink() else above[-1] / entry.name
+                    if real not in above:
+                        waiting.append((path, [*above, real]))
+                elif entry.is_file():
+                    found.append(path)
+        except FileNotFoundError:  # a temporary folder of a run that goes on
+            continue
+        except OSError as error:
+            raise InputError(f"{here}: cannot be read: {error.strerror}") from None
+    return sorted(found)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from hearsay.errors import InputError, reason_of
-from hearsay.files import sha256_of
+from hearsay.files import files_below, sha256_of
 
 SUFFIX = ".run.json"
 # What every record holds (`hearsay.provenance.Run`); a step may add to it.
@@ -126,7 +126,7 @@ class Lineage:
         """All records below `results` by their path."""
         if not self.results.is_dir():
             raise InputError(f"{self.results}: no such folder; give the one that holds tables/")
-        paths = sorted(p for p in self.results.rglob(f"*{SUFFIX}") if p.is_file())
+        paths = [path for path in files_below(self.results) if path.name.endswith(SUFFIX)]
         return {path: read_record(path) for path in paths}
 
     @cached_property

@@ -28,13 +28,13 @@ def _unlike(a: Record, b: Record, in_a: PurePath, in_b: PurePath) -> dict[str, V
     left, right = a.content, b.content
     found = {fact: (left[fact], right[fact]) for fact in PLAIN if left[fact] != right[fact]}
     found |= _unlike_values(left["settings"], right["settings"], "settings")
-    # The same data under other names are the same data.
-    if sorted(a.inputs.values()) != sorted(b.inputs.values()):
-        data = (_inputs(a, in_a), _inputs(b, in_b))
-        for path in sorted(data[0].keys() | data[1].keys()):
-            pair = (data[0].get(path), data[1].get(path))
-            if pair[0] != pair[1]:
-                found[f"data: {path}"] = pair
+    # The same data under other names are the same data, unless the names are exchanged.
+    same = sorted(a.inputs.values()) == sorted(b.inputs.values())
+    data = (_inputs(a, in_a), _inputs(b, in_b))
+    for path in sorted(data[0].keys() | data[1].keys()):
+        pair = (data[0].get(path), data[1].get(path))
+        if pair[0] != pair[1] and not (same and None in pair):
+            found[f"data: {path}"] = pair
     return found
 
 

@@ -48,6 +48,24 @@ def told_if_unwritable(path: Path | str) -> Iterator[None]:
         raise InputError(told) from error
 
 
+@contextlib.contextmanager
+def told_if_unreadable() -> Iterator[None]:
+    """Turn a system's error about a file that is read into one line that names the file.
+
+    Raises
+    ------
+    InputError
+        in place of an `OSError` that names a file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        named = os.fsdecode(error.filename)
+        raise InputError(f"{named}: cannot be read: {error.strerror}") from None
+
+
 def told_of(error: BaseException, path: Path | str | None = None) -> str | None:
     """One line about an error of the disk: which file, how much is free, what to do.
 

@@ -59,26 +59,28 @@ def surroundings() -> dict[str, Any]:
 
 
 def git_commit() -> str:
-    """Commit of the checkout this code runs from, ``-dirty`` if changed; else ``not in git``."""
+    """Commit of the checkout this code runs from, ``-dirty`` if changed; else ``not in git``.
+
+    The repository of another project, in which an unpacked archive or an environment lies, is not
+    this code's.
+    """
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return "not in git"
+    return _git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*") or "not in git"
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says in this file's folder; None where it refuses or is not there."""
     try:
         out = subprocess.run(
-            [
-                "git",
-                "-C",
-                str(Path(__file__).resolve().parent),
-                "describe",
-                "--always",
-                "--abbrev=40",
-                "--dirty",
-                "--exclude=*",
-            ],
+            ["git", "-C", str(Path(__file__).resolve().parent), *arguments],
             capture_output=True,
             text=True,
             timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return "not in git"
-    return out.stdout.strip() if out.returncode == 0 else "not in git"
+        return None
+    return out.stdout.strip() if out.returncode == 0 else None
 
 
 def _versions() -> dict[str, str]:

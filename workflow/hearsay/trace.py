@@ -22,12 +22,13 @@ from pathlib import Path
 import typer
 
 from hearsay.cell_scores import CellScores, as_dicts, score_lines, scores_behind
-from hearsay.chain import Link, as_dict, chain, chain_lines, facts, lost, run_lines
+from hearsay.chain import Link, as_dict, chain, chain_lines, changed, facts, lost, run_lines
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
 from hearsay.lineage import SUFFIX, Lineage, Record
 from hearsay.paper.tables import Column, Row, Table, is_missing, plain, read_table
 from hearsay.provenance import ROOT
+from hearsay.storage import told_if_unreadable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 # Cells that hold ids of run records, separated by spaces or commas.
@@ -134,6 +135,7 @@ class Traced:
     own : the record of the run that wrote the table; None where it is lost.
     chains : of every run that measured the row, the files behind it; where the row names no run,
         those behind the table.
+    changed : what the table was written from and is another file now.
     """
 
     path: Path
@@ -143,6 +145,7 @@ class Traced:
     scores: list[CellScores]
     own: Record | None
     chains: list[tuple[Record, list[Link]]]
+    changed: list[Link]
 
 
 def traced(lineage: Lineage, path: Path, row: str, column: str | None) -> Traced:
@@ -166,6 +169,7 @@ def traced(lineage: Lineage, path: Path, row: str, column: str | None) -> Traced
         scores_behind(lineage, own, runs_of(chosen), chosen, shown),
         own,
         [(record, chain(lineage, record, told)) for record in records],
+        changed(lineage, own) if own else [],
     )
 
 
@@ -183,6 +187,7 @@ def as_json(lineage: Lineage, found: Traced, snakemake: str) -> str:
         "cells": found.cells,
         "not_run": found.not_run,
         "made": facts(lineage, found.own, snakemake) if found.own else None,
+        "changed": [as_dict(lineage, link, snakemake) for link in found.changed],
         "scores": as_dicts(found.scores),
         "runs": runs,
     }
@@ -194,6 +199,7 @@ def as_text(lineage: Lineage, found: Traced, snakemake: str, limit: int) -> str:
     lines = [f"{found.path.stem}, {found.label}"]
     lines += [f"  {key} = {value}" for key, value in found.cells.items()]
     lines += [f"  {found.not_run}"] if found.not_run else []
+    lines += [f"  {link.path} has changed since the table was written" for link in found.changed]
     lines += ["scores", *score_lines(found.scores, limit)] if found.scores else []
     if found.own is not None:
         lines += ["written by", *run_lines(lineage, found.own, 1, snakemake)]
@@ -236,10 +242,13 @@ def trace(
     if row is None:
         print(overview(table, read_table(path)))
         return
-    command = f"snakemake {snakemake}" if snakemake else configured(lineage)
-    found = traced(lineage, path, row, column)
-    told = as_json(lineage, found, command) if json_ else as_text(lineage, found, command, limit)
-    print(told, flush=True)  # before an error is told
+    with told_if_unreadable():
+        command = f"snakemake {snakemake}" if snakemake else configured(lineage)
+        found = traced(lineage, path, row, column)
+        text = (
+            as_json(lineage, found, command) if json_ else as_text(lineage, found, command, limit)
+        )
+    print(text, flush=True)  # before an error is told
     refuse_lost(lineage, found, command)
 
 

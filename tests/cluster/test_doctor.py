@@ -47,7 +47,21 @@ def test_no_single_node_has_it_all():
     assert obstacles(job(gpus=1), mixed) == ["no node has enough CPUs, memory and GPUs together"]
 
 
-@pytest.mark.parametrize("state", ["DOWN*", "IDLE+DRAIN", "FAIL", "IDLE+NOT_RESPONDING+DOWN"])
+@pytest.mark.parametrize(
+    "state", ["IDLE+CLOUD+POWERED_DOWN", "IDLE~", "IDLE+CLOUD+POWERING_DOWN", "MIXED+POWER_DOWN"]
+)
+def test_a_node_that_sleeps_until_a_job_wakes_it_counts(state):
+    asleep = Partition("p", True, True, None, (Node("n", 8, 64_000, {}, state),))
+    assert obstacles(job(), asleep) == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *["DOWN*", "IDLE+DRAIN", "FAIL", "IDLE+NOT_RESPONDING+DOWN"],
+        *["DOWN+CLOUD+POWERED_DOWN", "IDLE+CLOUD+DRAIN+POWERED_DOWN", "INVAL", "MIXED+INVALID_REG"],
+    ],
+)
 def test_nodes_that_are_away_do_not_count(state):
     away = Partition("p", True, True, None, (Node("n", 8, 64_000, {}, state),))
     assert obstacles(job(), away) == ["none of its nodes is up"]

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from hearsay.cluster.commands import Commands
+from hearsay.cluster.facts import Limit
 from hearsay.cluster.resume import resume
 from hearsay.errors import InputError
 
@@ -77,3 +78,17 @@ def test_a_refusal_names_the_options_that_there_are(program, tmp_path):
     program("squeue", f'echo "9|RUNNING|{tmp_path}|n|rule_b"')
     with pytest.raises(InputError, match=r"--leftover wait .* --leftover cancel"):
         resume(Commands(), "me", tmp_path, [])
+
+
+@pytest.mark.parametrize(
+    ("script", "limits"),
+    [
+        ('echo "normal|||"; echo "short|5|200|04:00:00"; echo "odd"',
+         [Limit("lab", "", 5, 200, 240), Limit("old", "gpu", 7, 900, 1440)]),
+        ("exit 1", [Limit("lab", "", None, 1000, 1440), Limit("old", "gpu", 7, 900, 1440)]),
+    ],
+)  # fmt: skip
+def test_the_limits_of_the_qos_that_jobs_have_come_first(program, script, limits):
+    own = printing("lab|||1000|1-00:00:00|short\nold|gpu|7|900|1-00:00:00|")
+    program("sacctmgr", f'case "$*" in *associations*) {own}\n;; *) {script};; esac')
+    assert Commands().limits("me") == limits

@@ -142,6 +142,20 @@ def test_fewer_submitted_jobs_than_there_are():
     assert yaml.safe_load("\n".join(found.lines)) == {"jobs": 2, "slurm-array-jobs": ""}
 
 
+def test_a_job_longer_than_the_user_may_have():
+    long, open_ended = job(minutes=4320), Partition("cpu", True, True, None, CPU.nodes)
+    day, limits = 1440, [Limit("lab", "", None, None, 1440), Limit("lab", "gpu", None, None, None)]
+    found = examine([long], [open_ended], cluster(), limits, profile=SQUEUE)
+    assert found.reasons[long] == {"cpu": ["3d is more than its limit of 1d"]}
+    asked = yaml.safe_load("\n".join(found.lines))["set-resources"]["train_recogniser"]
+    assert asked == {"runtime": day}
+    # The widest counts, and a QOS that is asked for by name has limits of its own.
+    wider = [*limits, Limit("rich", "", None, None, None)]
+    assert not examine([long], [open_ended], cluster(), wider, profile=SQUEUE).faults
+    named = SQUEUE | {"default-resources": {"qos": "long"}}
+    assert not examine([long], [open_ended], cluster(), limits, profile=named).faults
+
+
 @pytest.mark.parametrize(
     ("minutes", "text"), [(None, "no limit"), (45, "45m"), (60, "1h"), (90, "90m"), (4320, "3d")]
 )

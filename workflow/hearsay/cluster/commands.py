@@ -70,15 +70,22 @@ class Commands:
         ]
 
     def limits(self, user: str) -> list[Limit]:
-        """The user's associations, by ``sacctmgr``."""
-        shown = "Account,Partition,MaxJobs,MaxSubmit,MaxWall"
-        asked = ["sacctmgr", "--noheader", "--parsable2", "show", "associations"]
-        said = ask(*asked, f"user={user}", f"format={shown}")
-        rows = [line.split("|") for line in said.splitlines() if line.count("|") == 4]
-        return [
-            Limit(account, partition, _number(jobs), _number(submitted), minutes_of(wall))
-            for account, partition, jobs, submitted, wall in rows
-        ]
+        """The user's associations, by ``sacctmgr``; what their default QOS says goes before."""
+        shown = "Account,Partition,MaxJobs,MaxSubmit,MaxWall,DefaultQOS"
+        asked = ["sacctmgr", "--noheader", "--parsable2", "show"]
+        own = _cells(ask(*asked, "associations", f"user={user}", f"format={shown}"), 6)
+        try:
+            said = ask(*asked, "qos", "format=Name,MaxJobsPU,MaxSubmitPU,MaxWall")
+        except InputError:  # not for everyone's eyes
+            said = ""
+        qualities = {name: most for name, *most in _cells(said, 4)}
+        found = []
+        for account, partition, *most, quality in own:
+            first = qualities.get(quality or "normal", ["", "", ""])
+            jobs, submitted, wall = (one or other for one, other in zip(first, most, strict=True))
+            limit = Limit(account, partition, _number(jobs), _number(submitted), minutes_of(wall))
+            found.append(limit)
+        return found
 
     def live_jobs(self, user: str) -> list[LiveJob]:
         """The user's jobs that wait or run, by ``squeue``."""
@@ -141,6 +148,11 @@ def _records(text: str) -> list[dict[str, str]]:
         for line in text.splitlines()
         if "=" in line
     ]
+
+
+def _cells(text: str, number: int) -> list[list[str]]:
+    """Rows of a table with `number` columns."""
+    return [line.split("|") for line in text.splitlines() if line.count("|") == number - 1]
 
 
 def _accounts(text: str) -> tuple[str, ...]:

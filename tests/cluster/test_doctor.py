@@ -112,6 +112,13 @@ def test_the_lines_that_are_suggested_make_the_job_start():
     assert examine([changed], [CPU, GPU], cluster(), profile=SQUEUE).faults == []
 
 
+def test_one_of_several_partitions_is_enough():
+    several = job(gpus=1, partition="cpu,gpu")
+    assert not examine([several], [CPU, GPU], cluster(), profile=SQUEUE).faults
+    found = examine([job(gpus=1, partition="cpu,gone")], [CPU, GPU], cluster(), profile=SQUEUE)
+    assert found.faults == ["train_recogniser: there is no partition 'gone'"]
+
+
 def test_a_partition_that_is_not_there():
     found = examine([job(partition="gone")], [CPU], cluster(), profile=SQUEUE)
     assert found.faults == ["train_recogniser: there is no partition 'gone'"]

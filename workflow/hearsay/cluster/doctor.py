@@ -110,10 +110,13 @@ def examine(
             found.faults.append(f"{job.rule}: {_shown(job)} can never start")
             _remedy(found, job, partitions)
             continue
-        if job.partition and job.partition not in by_name:
-            found.faults.append(f"{job.rule}: there is no partition {job.partition!r}")
+        named = [name for name in job.partition.split(",") if name]
+        if unknown := [name for name in named if name not in by_name]:
+            found.faults.append(f"{job.rule}: there is no partition {unknown[0]!r}")
             continue
-        taken = by_name.get(job.partition) or default
+        # Of several Slurm takes the one that starts the job first.
+        able = [name for name in named if not blocked[name]]
+        taken = by_name[(able or named)[0]] if named else default
         if automatic and not job.partition:
             continue
         if taken is None:

@@ -47,7 +47,21 @@ def test_no_single_node_has_it_all():
     assert obstacles(job(gpus=1), mixed) == ["no node has enough CPUs, memory and GPUs together"]
 
 
-@pytest.mark.parametrize("state", ["DOWN*", "IDLE+DRAIN", "FAIL", "IDLE+NOT_RESPONDING+DOWN"])
+@pytest.mark.parametrize(
+    "state", ["IDLE+CLOUD+POWERED_DOWN", "IDLE~", "IDLE+CLOUD+POWERING_DOWN", "MIXED+POWER_DOWN"]
+)
+def test_a_node_that_sleeps_until_a_job_wakes_it_counts(state):
+    asleep = Partition("p", True, True, None, (Node("n", 8, 64_000, {}, state),))
+    assert obstacles(job(), asleep) == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *["DOWN*", "IDLE+DRAIN", "FAIL", "IDLE+NOT_RESPONDING+DOWN"],
+        *["DOWN+CLOUD+POWERED_DOWN", "IDLE+CLOUD+DRAIN+POWERED_DOWN", "INVAL", "MIXED+INVALID_REG"],
+    ],
+)
 def test_nodes_that_are_away_do_not_count(state):
     away = Partition("p", True, True, None, (Node("n", 8, 64_000, {}, state),))
     assert obstacles(job(), away) == ["none of its nodes is up"]
@@ -98,6 +112,13 @@ def test_the_lines_that_are_suggested_make_the_job_start():
     assert examine([changed], [CPU, GPU], cluster(), profile=SQUEUE).faults == []
 
 
+def test_one_of_several_partitions_is_enough():
+    several = job(gpus=1, partition="cpu,gpu")
+    assert not examine([several], [CPU, GPU], cluster(), profile=SQUEUE).faults
+    found = examine([job(gpus=1, partition="cpu,gone")], [CPU, GPU], cluster(), profile=SQUEUE)
+    assert found.faults == ["train_recogniser: there is no partition 'gone'"]
+
+
 def test_a_partition_that_is_not_there():
     found = examine([job(partition="gone")], [CPU], cluster(), profile=SQUEUE)
     assert found.faults == ["train_recogniser: there is no partition 'gone'"]
@@ -126,6 +147,20 @@ def test_fewer_submitted_jobs_than_there_are():
     found = examine([job()], [CPU], cluster(), limits, profile=SQUEUE)
     assert "only 2 may be submitted" in found.faults[0]
     assert yaml.safe_load("\n".join(found.lines)) == {"jobs": 2, "slurm-array-jobs": ""}
+
+
+def test_a_job_longer_than_the_user_may_have():
+    long, open_ended = job(minutes=4320), Partition("cpu", True, True, None, CPU.nodes)
+    day, limits = 1440, [Limit("lab", "", None, None, 1440), Limit("lab", "gpu", None, None, None)]
+    found = examine([long], [open_ended], cluster(), limits, profile=SQUEUE)
+    assert found.reasons[long] == {"cpu": ["3d is more than its limit of 1d"]}
+    asked = yaml.safe_load("\n".join(found.lines))["set-resources"]["train_recogniser"]
+    assert asked == {"runtime": day}
+    # The widest counts, and a QOS that is asked for by name has limits of its own.
+    wider = [*limits, Limit("rich", "", None, None, None)]
+    assert not examine([long], [open_ended], cluster(), wider, profile=SQUEUE).faults
+    named = SQUEUE | {"default-resources": {"qos": "long"}}
+    assert not examine([long], [open_ended], cluster(), limits, profile=named).faults
 
 
 @pytest.mark.parametrize(

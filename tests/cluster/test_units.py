@@ -50,6 +50,12 @@ def test_sizes(text, megabytes):
         ("gpu:a100:4(S:0-1)", {"a100": 4}),
         ("gpu:a100:4(S:0-1),gpu:v100:2,tmpdisk:100", {"a100": 4, "v100": 2}),
         ("gpu", {"": 1}),
+        ("gpu:3090:8(S:0-1)", {"3090": 8}),
+        (
+            "gpu:2080ti:2,gpu:1g.10gb:7,gpu:a100_1g.5gb+me:1",
+            {"2080ti": 2, "1g.10gb": 7, "a100_1g.5gb+me": 1},
+        ),
+        ("cpu=2,gres/gpu:3090=2,gres/gpu=2", {"3090": 2}),
         ("(null)", {}),
         ("", {}),
         ("billing=1,cpu=1,mem=101M,node=1", {}),

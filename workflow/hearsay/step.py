@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hearsay.errors import InputError
 from hearsay.memory import keep_freed_memory, largest_memory
-from hearsay.provenance import PACKAGE
+from hearsay.provenance import PACKAGE, ROOT
 from hearsay.step_server.client import handed_over
 from hearsay.storage import told_of
 from hearsay.surroundings import surroundings
@@ -93,8 +93,9 @@ def share_with_jobs(*, python: bool) -> None:
     """Let the jobs of this process import this checkout's library, whichever one is installed.
 
     With `python` they also find the Python that runs this process first, activated or not; a
-    conda environment brings one of its own.
+    conda environment brings one of its own, made from a copy of envs/environment.yaml.
     """
+    os.environ["HEARSAY_ROOT"] = str(ROOT)
     first = {"PYTHONPATH": PACKAGE.parent} | (
         {"PATH": Path(sys.executable).parent} if python else {}
     )

@@ -25,6 +25,7 @@ rule train_recogniser:
         mem_mb=grown(lambda w: asr_memory(w.language, w.run)),
         runtime="72h" if ASR_GPUS else "24h",
         gpu=ASR_GPUS,
+        workers=settings.asr.workers,
     params:
         settings=lambda w: as_json(**recogniser_settings(w.language, w.run)),
         training=lambda w, input: [
@@ -38,7 +39,8 @@ rule train_recogniser:
         "python -m hearsay.step hearsay.asr.train_recogniser --language {wildcards.language:q}"
         " --run {wildcards.run:q} --seed {wildcards.seed:q} {params.training:q}"
         " --validation {input.validation:q} {params.source:q} --settings {params.settings:q}"
-        " --threads {threads} --weights {output.weights:q} --history {output.history:q}"
+        " --threads {threads}"
+        " --workers {resources.workers} --weights {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}/training"
         " --trajectory {output.trajectory:q} 2> {log:q}"
 
@@ -62,10 +64,11 @@ rule transcribe:
         mem_mb=grown(8000 if ASR_GPUS else 4000),
         runtime=grown("4h"),
         gpu=min(ASR_GPUS, 1),
+        workers=settings.asr.workers,
     params:
         settings=lambda w: as_json(
             batch_size=32,
-            **settings.asr.model_dump(include={"device", "workers"}),
+            **settings.asr.model_dump(include={"device"}),
             **own_alphabet(w.language),
         ),
         tests=lambda w, input: [
@@ -76,6 +79,7 @@ rule transcribe:
         "python -m hearsay.step hearsay.asr.transcribe --language {wildcards.language:q}"
         " --run {wildcards.run:q} --seed {wildcards.seed:q} --weights {input.weights:q}"
         " {params.tests:q} --settings {params.settings:q} --threads {threads}"
+        " --workers {resources.workers}"
         " --out {output.transcripts:q} --record {output.record:q} 2> {log:q}"
 
 

@@ -161,7 +161,7 @@ def tested_on(wildcards):
 
 def recogniser_settings(language, run):
     """What one training reads."""
-    kept = {"device", "devices", "precision", "workers", "trajectory"}
+    kept = {"device", "devices", "precision", "trajectory"}
     return dict(
         recipe=recogniser(language, run).recipe.model_dump(),
         **settings.asr.model_dump(include=kept),

@@ -39,7 +39,6 @@ def fetch_settings(subject):
         stories=brain.stories,
         raw=brain.raw.get(subject, []),
         mask=brain.voxels.method == "mask" or subject in brain.raw,
-        jobs=dataset.jobs,
     )
 
 

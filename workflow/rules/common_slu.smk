@@ -185,7 +185,7 @@ def slu_settings(recipe):
     """What one training reads."""
     return dict(
         recipe=recipe.model_dump(),
-        **settings.slu.model_dump(include={"device", "devices", "precision", "workers"}),
+        **settings.slu.model_dump(include={"device", "devices", "precision"}),
     )
 
 

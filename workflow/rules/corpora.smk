@@ -77,6 +77,7 @@ rule fetch_subject:
         mem_mb=2000,
         runtime="12h",
         annex=1,
+        connections=lambda w: dataset_settings(settings.brain.dataset).jobs,
     params:
         settings=lambda w: as_json(**fetch_settings(w.subject)),
         plan=lambda w: fetch_plan(w.subject),
@@ -86,7 +87,8 @@ rule fetch_subject:
         "fetch_subject: {params.plan}"
     shell:
         "python -m hearsay.step hearsay.corpora.fetch_subject --subject {wildcards.subject:q}"
-        " --clone {params.clone:q} --settings {params.settings:q} --present {output.present:q}"
+        " --clone {params.clone:q} --settings {params.settings:q} --jobs {resources.connections}"
+        " --present {output.present:q}"
         " --record {output.record:q} 2> {log:q}"
 
 

@@ -61,6 +61,7 @@ rule train_sentiment:
         mem_mb=grown(lambda w: slu_memory(sentiment_experiment(w.run))),
         runtime="24h",
         gpu=SLU_GPUS,
+        workers=settings.slu.workers,
     params:
         settings=lambda w: as_json(**slu_settings(sentiment_experiment(w.run).recipe)),
         kind=lambda w: sentiment_experiment(w.run).kind,
@@ -80,6 +81,7 @@ rule train_sentiment:
         " --seed {wildcards.seed:q} --kind {params.kind:q} {params.parts:q}"
         " --validation {input.validation:q} --validation-labels {input.validation_labels:q}"
         " {params.models:q} --settings {params.settings:q} --threads {threads}"
+        " --workers {resources.workers}"
         " --weights {output.weights:q} --history {output.history:q} --record {output.record:q}"
         " --checkpoints {params.checkpoints:q}/checkpoints 2> {log:q}"
 
@@ -105,9 +107,10 @@ rule predict_sentiment:
         mem_mb=grown(8000 if SLU_GPUS else 4000),
         runtime=grown("4h"),
         gpu=min(SLU_GPUS, 1),
+        workers=settings.slu.workers,
     params:
         # One by one: some encoders see how far an utterance is padded.
-        settings=as_json(batch_size=1, **settings.slu.model_dump(include={"device", "workers"})),
+        settings=as_json(batch_size=1, **settings.slu.model_dump(include={"device"})),
         kind=lambda w: sentiment_experiment(w.run).kind,
         tests=lambda w, input: [
             text
@@ -122,6 +125,7 @@ rule predict_sentiment:
         "python -m hearsay.step hearsay.slu.predict_sentiment --run {wildcards.run:q}"
         " --seed {wildcards.seed:q} --kind {params.kind:q} --weights {input.weights:q}"
         " {params.text:q} {params.tests:q} --settings {params.settings:q} --threads {threads}"
+        " --workers {resources.workers}"
         " --out {output.predictions:q} --record {output.record:q} 2> {log:q}"
 
 

@@ -59,6 +59,7 @@ rule train_aligner:
         mem_mb=grown(lambda w: slu_memory(aligner_experiment(w.run))),
         runtime="72h" if SLU_GPUS else "24h",
         gpu=SLU_GPUS,
+        workers=settings.slu.workers,
     params:
         settings=lambda w: as_json(**slu_settings(aligner_experiment(w.run).recipe)),
         training=lambda w, input: [f"--training={path}" for path in input.training],
@@ -72,7 +73,8 @@ rule train_aligner:
         "python -m hearsay.step hearsay.slu.train_aligner --run {wildcards.run:q}"
         " --seed {wildcards.seed:q} {params.training:q} {params.validation:q}"
         " --speech {input.speech:q} --text {input.text:q} --settings {params.settings:q}"
-        " --threads {threads} --weights {output.weights:q} --history {output.history:q}"
+        " --threads {threads}"
+        " --workers {resources.workers} --weights {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}/checkpoints 2> {log:q}"
 
 
@@ -96,14 +98,16 @@ rule align_words:
         mem_mb=grown(8000 if SLU_GPUS else 4000),
         runtime=grown("4h"),
         gpu=min(SLU_GPUS, 1),
+        workers=settings.slu.workers,
     params:
         # One by one: some encoders see how far an utterance is padded.
-        settings=as_json(batch_size=1, **settings.slu.model_dump(include={"device", "workers"})),
+        settings=as_json(batch_size=1, **settings.slu.model_dump(include={"device"})),
         code=code_of("hearsay.slu.align_words"),
     shell:
         "python -m hearsay.step hearsay.slu.align_words --weights {input.weights:q}"
         " --text {input.text:q} --part {input.manifest:q} --settings {params.settings:q}"
-        " --threads {threads} --out {output.words:q} --record {output.record:q} 2> {log:q}"
+        " --threads {threads}"
+        " --workers {resources.workers} --out {output.words:q} --record {output.record:q} 2> {log:q}"
 
 
 rule force_words:

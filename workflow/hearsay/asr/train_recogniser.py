@@ -168,7 +168,7 @@ def main(
         None, help="recogniser to start from: ours, or a .nemo file"
     ),
     settings: str = typer.Option(
-        help="recipe, device, devices, precision, workers as JSON; trajectory: number of "
+        help="recipe, device, devices, precision as JSON; trajectory: number of "
         "snapshots; alphabet of a language that is not built in"
     ),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
@@ -179,9 +179,10 @@ def main(
     trajectory: Annotated[
         Path | None, typer.Option(help="folder to write: weights at a few epochs")
     ] = None,
+    workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Train one recogniser; killed and started again, it goes on where it was, step by step."""
-    options = json.loads(settings)
+    options = {"workers": workers, **json.loads(settings)}
     recipe = options["recipe"]
     labels = labels_of(language, options)
     named = [

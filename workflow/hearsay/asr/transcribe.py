@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import typer
@@ -31,15 +32,15 @@ def main(
     weights: Path = typer.Option(help="safetensors of the recogniser"),
     test: list[str] = typer.Option(help="NAME=MANIFEST of each part to transcribe"),
     settings: str = typer.Option(
-        help="device, batch_size, workers and, for a language that is not built in, alphabet as "
-        "JSON"
+        help="device, batch_size and, for a language that is not built in, alphabet as JSON"
     ),
     threads: int = typer.Option(1, help="CPU threads"),
     out: Path = typer.Option(help="CSV to write: test, id, reference, hypothesis"),
     record: Path = typer.Option(help="run record to write"),
+    workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Transcribe every clip by greedy decoding; references are the prepared texts."""
-    options = json.loads(settings)
+    options = {"workers": workers, **json.loads(settings)}
     torch.set_num_threads(threads)
     tests = [(name, Path(path)) for name, _, path in (text.partition("=") for text in test)]
     kept = Run(

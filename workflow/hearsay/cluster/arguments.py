@@ -1,5 +1,8 @@
 """What Snakemake's arguments say about folders, settings and the profile."""
 
+import importlib.metadata
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,13 +52,28 @@ def profile_of(arguments: Sequence[str]) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for name in values_of(arguments, "--profile", "--workflow-profile"):
-        places = [Path(name), Path("profiles") / name, ROOT / name, ROOT / "profiles" / name]
-        files = [place / "profile.yaml" for place in places]
-        file = next((file for file in files if file.is_file()), None)
+        folders = [Path(), Path("profiles"), ROOT, ROOT / "profiles"]
+        own = [os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"]
+        own += (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+        folders += [Path(folder, "snakemake") for folder in own]
+        file = next(filter(None, (_profile_at(folder / name) for folder in folders)), None)
         if file is None:
             raise InputError(f"profile {name!r}: no such folder with a profile.yaml")
         merged |= _read(file)
     return merged
+
+
+def _profile_at(place: Path) -> Path | None:
+    """A profile's file, of several the one for the newest Snakemake that is not newer than ours."""
+    if place.is_file():
+        return place
+    version = int(importlib.metadata.version("snakemake").partition(".")[0])
+    found = {}
+    for file in sorted(place.glob("*.yaml")):
+        named = re.fullmatch(r"(?:profile|config)(?:\.v(\d+)\+)?\.yaml", file.name)
+        if named and int(named[1] or 0) <= version:
+            found[file] = int(named[1] or 0)
+    return max(found, key=lambda file: found[file], default=None)
 
 
 def settings_of(arguments: Sequence[str]) -> Settings:

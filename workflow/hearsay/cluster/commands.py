@@ -1,5 +1,6 @@
 """A cluster asked through Slurm's own commands, whose delimited text is the same over releases."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ _ACCOUNTED = [
     *["AllocCPUS", "End", "WorkDir", "Comment", "SubmitLine"],
 ]
 _LIVE = "%i|%T|%Z|%j|%k"
+# A user's own settings of the commands, which would cut lists short, change times, or ask back.
+_SETTINGS = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
 
 
 class Commands:
@@ -67,15 +70,22 @@ class Commands:
         ]
 
     def limits(self, user: str) -> list[Limit]:
-        """The user's associations, by ``sacctmgr``."""
-        shown = "Account,Partition,MaxJobs,MaxSubmit,MaxWall"
-        asked = ["sacctmgr", "--noheader", "--parsable2", "show", "associations"]
-        said = ask(*asked, f"user={user}", f"format={shown}")
-        rows = [line.split("|") for line in said.splitlines() if line.count("|") == 4]
-        return [
-            Limit(account, partition, _number(jobs), _number(submitted), minutes_of(wall))
-            for account, partition, jobs, submitted, wall in rows
-        ]
+        """The user's associations, by ``sacctmgr``; what their default QOS says goes before."""
+        shown = "Account,Partition,MaxJobs,MaxSubmit,MaxWall,DefaultQOS"
+        asked = ["sacctmgr", "--noheader", "--parsable2", "show"]
+        own = _cells(ask(*asked, "associations", f"user={user}", f"format={shown}"), 6)
+        try:
+            said = ask(*asked, "qos", "format=Name,MaxJobsPU,MaxSubmitPU,MaxWall")
+        except InputError:  # not for everyone's eyes
+            said = ""
+        qualities = {name: most for name, *most in _cells(said, 4)}
+        found = []
+        for account, partition, *most, quality in own:
+            first = qualities.get(quality or "normal", ["", "", ""])
+            jobs, submitted, wall = (one or other for one, other in zip(first, most, strict=True))
+            limit = Limit(account, partition, _number(jobs), _number(submitted), minutes_of(wall))
+            found.append(limit)
+        return found
 
     def live_jobs(self, user: str) -> list[LiveJob]:
         """The user's jobs that wait or run, by ``squeue``."""
@@ -91,10 +101,13 @@ class Commands:
         jobs: list[dict[str, str]] = []
         peaks: dict[int, float] = {}
         for line in said.splitlines():
-            row = dict(zip(_ACCOUNTED, line.split("|", len(_ACCOUNTED) - 1), strict=False))
-            if "." not in row.get("JobID", "."):
+            cells = line.split("|", len(_ACCOUNTED) - 1)
+            if len(cells) < len(_ACCOUNTED):
+                continue  # of a job that was submitted with several lines
+            row = dict(zip(_ACCOUNTED, cells, strict=True))
+            if "." not in row["JobID"]:
                 jobs.append(row)
-            elif jobs and (peak := megabytes_of(row.get("MaxRSS", ""))) is not None:
+            elif jobs and (peak := megabytes_of(row["MaxRSS"])) is not None:
                 # A job's steps follow it.
                 peaks[len(jobs) - 1] = max(peak, peaks.get(len(jobs) - 1, 0.0))
         ended = [_ended(row, peaks.get(k)) for k, row in enumerate(jobs)]
@@ -115,8 +128,11 @@ def ask(*command: str) -> str:
         raise InputError(
             f"{command[0]}: not found; run this on a node from which jobs are submitted"
         )
+    around = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, env=around, capture_output=True, text=True, errors="replace", timeout=60
+        )
     except subprocess.TimeoutExpired:
         raise InputError(f"{command[0]} did not answer within a minute; try again later") from None
     if done.returncode:
@@ -132,6 +148,11 @@ def _records(text: str) -> list[dict[str, str]]:
         for line in text.splitlines()
         if "=" in line
     ]
+
+
+def _cells(text: str, number: int) -> list[list[str]]:
+    """Rows of a table with `number` columns."""
+    return [line.split("|") for line in text.splitlines() if line.count("|") == number - 1]
 
 
 def _accounts(text: str) -> tuple[str, ...]:

@@ -96,7 +96,9 @@ def examine(
     profile : keys of Snakemake's profile.
     """
     found = Findings()
-    profile = profile or {}
+    profile, limits = profile or {}, list(limits)
+    if not _names_qos(profile):
+        partitions = [_as_allowed(partition, limits) for partition in partitions]
     by_name = {partition.name: partition for partition in partitions}
     default = next((partition for partition in partitions if partition.default), None)
     automatic = bool(profile.get("slurm-partition-config"))
@@ -108,10 +110,13 @@ def examine(
             found.faults.append(f"{job.rule}: {_shown(job)} can never start")
             _remedy(found, job, partitions)
             continue
-        if job.partition and job.partition not in by_name:
-            found.faults.append(f"{job.rule}: there is no partition {job.partition!r}")
+        named = [name for name in job.partition.split(",") if name]
+        if unknown := [name for name in named if name not in by_name]:
+            found.faults.append(f"{job.rule}: there is no partition {unknown[0]!r}")
             continue
-        taken = by_name.get(job.partition) or default
+        # Of several Slurm takes the one that starts the job first.
+        able = [name for name in named if not blocked[name]]
+        taken = by_name[(able or named)[0]] if named else default
         if automatic and not job.partition:
             continue
         if taken is None:
@@ -127,6 +132,21 @@ def examine(
     _status_command(found, configuration, profile)
     _arrays(found, planned, limits, configuration, profile)
     return found
+
+
+def _as_allowed(partition: Partition, limits: Sequence[Limit]) -> Partition:
+    """A partition with the longest time that the widest of the user's associations has in it."""
+    own = [limit.minutes for limit in limits if limit.partition in ("", partition.name)]
+    given = [minutes for minutes in own if minutes]
+    if not own or len(given) < len(own):
+        return partition
+    return replace(partition, minutes=min(max(given), partition.minutes or max(given)))
+
+
+def _names_qos(profile: dict[str, Any]) -> bool:
+    """Does the profile ask for a QOS? It has limits of its own, which are not known here."""
+    resources = (profile.get("default-resources"), profile.get("set-resources"))
+    return bool(profile.get("slurm-qos")) or "qos" in str(resources)
 
 
 def _status_command(found: Findings, configuration: Configuration, profile: dict[str, Any]) -> None:

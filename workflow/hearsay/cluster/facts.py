@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-UNUSABLE = ("DOWN", "DRAIN", "FAIL", "ERROR", "INVAL", "FUTURE", "NO_RESPOND", "POWERED_DOWN")
+# Beginnings of words in a node's state. One that is POWERED_DOWN sleeps until a job wakes it.
+UNUSABLE = ("DOWN", "DRAIN", "FAIL", "ERROR", "INVAL", "FUTURE", "NO_RESPOND")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Node:
     @property
     def usable(self) -> bool:
         """Could the node take a job, now or once others end?"""
-        return not any(word in self.state.upper() for word in UNUSABLE)
+        return not any(word.startswith(UNUSABLE) for word in self.state.upper().split("+"))
 
 
 @dataclass(frozen=True)

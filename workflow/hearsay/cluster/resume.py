@@ -87,11 +87,13 @@ def resume(
         more = f"; and {len(jobs) - 10} more" if len(jobs) > 10 else ""
         raise InputError(
             f"{folder}: {len(jobs)} jobs of an earlier run are still there ({shown}{more}), and "
-            "two writers would spoil their outputs; take --wait to let them end, or --cancel"
+            "two writers would spoil their outputs; take --leftover wait to let them end, or "
+            "--leftover cancel"
         )
     if jobs and leftover == "cancel":
         # Slurm sends SIGTERM first, on which a training saves.
-        ask("scancel", *[job.id for job in jobs])
+        # Tasks of an array that wait are 12_[1,3,…], cut short where there are many: all of it.
+        ask("scancel", *dict.fromkeys(job.id.partition("_[")[0] for job in jobs))
     if jobs:
         wait_for(backend, user, folder, seconds=seconds)
     # Before the arguments: what stands behind a `--` of theirs would be a target.

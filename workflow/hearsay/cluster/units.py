@@ -42,7 +42,9 @@ def gpus_of(text: str) -> dict[str, int]:
     """GPUs by type, of ``gpu:a100:4(S:0-1),gpu:2`` or ``cpu=1,gres/gpu:a100=4,gres/gpu=4``."""
     found: dict[str, int] = {}
     for part in re.sub(r"\(.*?\)", "", text).split(","):
-        named = re.fullmatch(r"(?:gres[/:])?gpu(?::([A-Za-z][\w.-]*))?(?:[:=](\d+))?", part.strip())
+        named = re.fullmatch(
+            r"(?:gres[/:])?gpu(?::(?!\d+$)([\w.+-]+))?(?:[:=](\d+))?", part.strip()
+        )
         if named:
             kind = named[1] or ""
             found[kind] = found.get(kind, 0) + int(named[2] or 1)

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -156,13 +156,14 @@ def main(
     subject: str = typer.Option(help="name of the subject, as in the dataset"),
     clone: Path = typer.Option(help="clone of the dataset"),
     settings: str = typer.Option(
-        help="dataset, version, source, manifest, stories, raw, mask and jobs as JSON"
+        help="dataset, version, source, manifest, stories, raw, mask as JSON"
     ),
     present: Path = typer.Option(help="list of the files to write, tab-separated"),
     record: Path = typer.Option(help="run record to write"),
+    jobs: Annotated[int, typer.Option(help="files fetched at once")] = 1,
 ) -> None:
     """Plan, say what disk is needed, get what is missing, verify all, and list it."""
-    options = json.loads(settings)
+    options = {"jobs": jobs, **json.loads(settings)}
     run = Run(STEP, settings={**options, "subject": subject})
     dataset = read_dataset(clone)
     here, wanted = git(clone, "rev-parse", "HEAD").strip(), options["version"]

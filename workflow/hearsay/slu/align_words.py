@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -93,13 +94,14 @@ def main(
     weights: Path = typer.Option(help="safetensors of the aligner"),
     text: Path = typer.Option(help="folder of the text encoder that it was aligned to"),
     part: list[Path] = typer.Option(help="manifest of each part to align"),
-    settings: str = typer.Option(help="device, batch_size, workers as JSON"),
+    settings: str = typer.Option(help="device, batch_size as JSON"),
     threads: int = typer.Option(1, help="CPU threads"),
     out: Path = typer.Option(help="CSV to write: id, word, start_s, end_s"),
     record: Path = typer.Option(help="run record to write"),
+    workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Align every clip of a part to its transcript."""
-    options = json.loads(settings)
+    options = {"workers": workers, **json.loads(settings)}
     torch.set_num_threads(threads)
     kept = Run(STEP, settings=options, inputs=[weights, text, *part])
     bert, tokeniser = load_bert(text), load_tokeniser(text)

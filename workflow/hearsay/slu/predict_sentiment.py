@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import typer
@@ -71,13 +72,14 @@ def main(
     ),
     part: list[str] = typer.Option(help="corpus/part=manifest of each part to classify"),
     labels: list[str] = typer.Option(help="corpus/part=table of its sentiments"),
-    settings: str = typer.Option(help="device, batch_size, workers as JSON"),
+    settings: str = typer.Option(help="device, batch_size as JSON"),
     threads: int = typer.Option(1, help="CPU threads"),
     out: Path = typer.Option(help="CSV to write, one row an utterance"),
     record: Path = typer.Option(help="run record to write"),
+    workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Classify every utterance of the test parts."""
-    options = json.loads(settings)
+    options = {"workers": workers, **json.loads(settings)}
     torch.set_num_threads(threads)
     parts, tables = named_paths(part, "--part"), named_paths(labels, "--labels")
     if set(parts) != set(tables):

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
@@ -108,15 +108,16 @@ def main(
         None, help="folder of the text encoder (kinds text and graft)"
     ),
     aligner: Path | None = typer.Option(None, help="weights of the aligner (kind graft)"),
-    settings: str = typer.Option(help="recipe, device, devices, precision, workers as JSON"),
+    settings: str = typer.Option(help="recipe, device, devices, precision as JSON"),
     threads: int = typer.Option(1, help="CPU threads; the same number gives the same bits"),
     weights: Path = typer.Option(help="safetensors to write"),
     history: Path = typer.Option(help="CSV to write, one row an epoch"),
     record: Path = typer.Option(help="run record to write"),
     checkpoints: Path = typer.Option(help="folder for checkpoints; gone at the end"),
+    workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Train one classifier; killed and started again, it goes on where it was, step by step."""
-    options = json.loads(settings)
+    options = {"workers": workers, **json.loads(settings)}
     recipe = SentimentRecipe(**options["recipe"]).model_dump()
     models = [path for path in (speech, text, aligner) if path is not None]
     job = Job(

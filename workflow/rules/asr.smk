@@ -40,7 +40,7 @@ rule train_recogniser:
         " --run {wildcards.run:q} --seed {wildcards.seed:q} {params.training:q}"
         " --validation {input.validation:q} {params.source:q} --settings {params.settings:q}"
         " --threads {threads}"
-        " --workers {resources.workers} --weights {output.weights:q} --history {output.history:q}"
+        " --workers {resources.workers:q} --weights {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}/training"
         " --trajectory {output.trajectory:q} 2> {log:q}"
 
@@ -79,7 +79,7 @@ rule transcribe:
         "python -m hearsay.step hearsay.asr.transcribe --language {wildcards.language:q}"
         " --run {wildcards.run:q} --seed {wildcards.seed:q} --weights {input.weights:q}"
         " {params.tests:q} --settings {params.settings:q} --threads {threads}"
-        " --workers {resources.workers}"
+        " --workers {resources.workers:q}"
         " --out {output.transcripts:q} --record {output.record:q} 2> {log:q}"
 
 

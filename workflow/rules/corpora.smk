@@ -87,7 +87,7 @@ rule fetch_subject:
         "fetch_subject: {params.plan}"
     shell:
         "python -m hearsay.step hearsay.corpora.fetch_subject --subject {wildcards.subject:q}"
-        " --clone {params.clone:q} --settings {params.settings:q} --jobs {resources.connections}"
+        " --clone {params.clone:q} --settings {params.settings:q} --jobs {resources.connections:q}"
         " --present {output.present:q}"
         " --record {output.record:q} 2> {log:q}"
 

@@ -81,7 +81,7 @@ rule train_sentiment:
         " --seed {wildcards.seed:q} --kind {params.kind:q} {params.parts:q}"
         " --validation {input.validation:q} --validation-labels {input.validation_labels:q}"
         " {params.models:q} --settings {params.settings:q} --threads {threads}"
-        " --workers {resources.workers}"
+        " --workers {resources.workers:q}"
         " --weights {output.weights:q} --history {output.history:q} --record {output.record:q}"
         " --checkpoints {params.checkpoints:q}/checkpoints 2> {log:q}"
 
@@ -125,7 +125,7 @@ rule predict_sentiment:
         "python -m hearsay.step hearsay.slu.predict_sentiment --run {wildcards.run:q}"
         " --seed {wildcards.seed:q} --kind {params.kind:q} --weights {input.weights:q}"
         " {params.text:q} {params.tests:q} --settings {params.settings:q} --threads {threads}"
-        " --workers {resources.workers}"
+        " --workers {resources.workers:q}"
         " --out {output.predictions:q} --record {output.record:q} 2> {log:q}"
 
 

@@ -74,7 +74,7 @@ rule train_aligner:
         " --seed {wildcards.seed:q} {params.training:q} {params.validation:q}"
         " --speech {input.speech:q} --text {input.text:q} --settings {params.settings:q}"
         " --threads {threads}"
-        " --workers {resources.workers} --weights {output.weights:q} --history {output.history:q}"
+        " --workers {resources.workers:q} --weights {output.weights:q} --history {output.history:q}"
         " --record {output.record:q} --checkpoints {params.checkpoints:q}/checkpoints 2> {log:q}"
 
 
@@ -107,7 +107,7 @@ rule align_words:
         "python -m hearsay.step hearsay.slu.align_words --weights {input.weights:q}"
         " --text {input.text:q} --part {input.manifest:q} --settings {params.settings:q}"
         " --threads {threads}"
-        " --workers {resources.workers} --out {output.words:q} --record {output.record:q} 2> {log:q}"
+        " --workers {resources.workers:q} --out {output.words:q} --record {output.record:q} 2> {log:q}"
 
 
 rule force_words:

@@ -288,8 +288,14 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_told(steps, train, tmp_path):
         ("cpu", "bf16-mixed", torch.bfloat16),
     ],
 )
-def test_decoding_is_as_precise_as_training(device, precision, expected):
+def test_decoding_is_as_precise_as_training(monkeypatch, device, precision, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert autocast_type(torch.device(device), precision) == expected
+
+
+def test_a_gpu_without_bfloat16_decodes_as_it_trains(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert autocast_type(torch.device("cuda"), "auto") is None
 
 
 def test_a_story_shorter_than_a_window_is_refused(steps, train, tmp_path):

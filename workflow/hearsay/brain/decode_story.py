@@ -39,7 +39,7 @@ from hearsay.brain.windows import Window, cut
 from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.provenance import Run
-from hearsay.training.devices import device_of
+from hearsay.training.devices import device_of, precision_of
 
 if TYPE_CHECKING:
     from hearsay.brain.language_model import LanguageModel
@@ -116,8 +116,7 @@ class Decoder:
 
 def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
     """What a training of this precision (Fabric's, or ``auto``) computes in; None: as it is."""
-    if precision == "auto" and device.type == "cuda":
-        precision = "bf16-mixed"
+    precision = precision_of(precision, gpu=device.type == "cuda")
     return {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
 
 

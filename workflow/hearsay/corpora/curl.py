@@ -84,18 +84,9 @@ def _run(address: str, file: Path, seen: Callable[[int], object]) -> _Answer:
     # whose answer anyone on the way can change where the first one was safe from that.
     safe = address.lower().startswith("https:")
     others = ["--proto-redir", "=https" if safe else "=http,https"]
+    target = ["--write-out", _ANSWER, "--output", str(file), "--url", address]
     process = subprocess.Popen(
-        [
-            *_COMMAND,
-            *others,
-            *resume,
-            "--write-out",
-            _ANSWER,
-            "--output",
-            str(file),
-            "--url",
-            address,
-        ],
+        [*_COMMAND, *others, *resume, *target],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

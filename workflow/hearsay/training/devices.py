@@ -15,3 +15,10 @@ def device_of(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"device: {name} asked for, but there is no GPU here; set device to auto")
     return torch.device(name)
+
+
+def precision_of(name: str, *, gpu: bool) -> str:
+    """Fabric's precision: as named; of ``auto`` bf16-mixed on a GPU that has it, else 32-true."""
+    if name == "auto":
+        return "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return name

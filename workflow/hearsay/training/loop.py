@@ -22,6 +22,7 @@ from hearsay.errors import InputError
 from hearsay.files import whole_file
 from hearsay.storage import told_if_unwritable
 from hearsay.training.checkpoints import CheckpointFolder
+from hearsay.training.devices import precision_of
 from hearsay.training.fabric import Fabric, LightningEnvironment, seed_everything
 from hearsay.training.interruption import Interrupted, stop_flag
 from hearsay.training.pieces import Batch, Pieces
@@ -103,16 +104,14 @@ def start(seed: int, *, device: str = "auto", precision: str = "auto", devices: 
     ----------
     seed : of python, numpy and torch.
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``.
-    precision : Fabric's; ``"auto"`` is bf16-mixed on a GPU that has it, else 32-true.
+    precision : as of `hearsay.training.devices.precision_of`.
     devices : with more than one, a process each trains on its share of every batch (data
         parallel); `batches` of `Training` gives each its share, by ``fabric.global_rank``.
 
     On a CPU torch's deterministic algorithms are asked for, since exact resume rests on them.
     """
     seed_everything(seed, verbose=False)
-    if precision == "auto":
-        gpu = device != "cpu" and torch.cuda.is_available()
-        precision = "bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else "32-true"
+    precision = precision_of(precision, gpu=device != "cpu" and torch.cuda.is_available())
     # One task of the scheduler starts all processes, wherever it runs.
     fabric = Fabric(
         accelerator=device,

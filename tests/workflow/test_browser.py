@@ -311,6 +311,17 @@ def test_what_has_the_focus_is_never_behind_the_first_column(page):
     assert page.run("document.activeElement.className") == "number"
 
 
+def test_beyond_the_last_number_the_keys_scroll_at_once(page):
+    last = f"[...document.querySelector('{TABLE} tbody tr:not(.group)')"
+    page.run(f"{last}.querySelectorAll('button.number')].at(-1).focus()")
+    scroller = "document.activeElement.closest('.scroll')"
+    page.run(f"{scroller}.style.width = '300px'")
+    end = page.run(f"{scroller}.scrollWidth - {scroller}.clientWidth")
+    page.run(f"{scroller}.scrollLeft = {end - 30}")
+    page.press("ArrowRight")
+    assert abs(page.run(f"{scroller}.scrollLeft") - end) <= 1
+
+
 def test_a_number_tells_its_run_by_mouse(page):
     number = f"{TABLE} button.number"
     focused = page.run("document.activeElement.tagName")

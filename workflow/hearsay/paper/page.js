@@ -111,8 +111,13 @@ function neighbour(button, key) {
 addEventListener("keydown", event => {
   const button = event.target.closest && event.target.closest("button.number");
   const next = button && neighbour(button, event.key);
-  if (!next) return;
+  const beyond = button && { ArrowLeft: -40, ArrowRight: 40 }[event.key];
+  if (!next && !beyond) return;
   event.preventDefault();
+  if (!next) {  // at once: a scroll that is still under way would put the next number out of sight
+    button.closest(".scroll").scrollLeft += beyond;
+    return;
+  }
   button.tabIndex = -1;
   next.tabIndex = 0;
   next.focus();

@@ -1,5 +1,6 @@
 """Shared by all tests: copies of this checkout, Snakemake in them, and one run of the demo."""
 
+import json
 import os
 import re
 import shutil
@@ -141,6 +142,24 @@ def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snak
     status, _, text = said.read_text(encoding="utf-8").partition("\n")
     assert status == "0", text
     return folder
+
+
+@pytest.fixture(scope="session")
+def speak_corpus() -> Callable[[str, dict, Path], Path]:
+    """Write a spoken corpus in a process of its own, as the workflow does.
+
+    What eSpeak NG said before in a process changes its sound: here, it would be other tests' words.
+    """
+
+    def speak(step: str, settings: dict, folder: Path) -> Path:
+        arguments = ["--corpus", "spoken", "--settings", json.dumps(settings)]
+        arguments += ["--out", str(folder), "--record", str(folder.with_suffix(".run.json"))]
+        command = [sys.executable, "-m", "hearsay.step", step, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return speak
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """LibriSpeech's reader: archives as they come, against lhotse, and what is not as it should be."""
 
 import io
-import json
 import tarfile
 
 import lhotse.recipes
@@ -16,13 +15,12 @@ PARTS = {"train-clean-5": 9, "dev-clean": 4}
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory):
+def release(speak_corpus, tmp_path_factory):
     """The demo's archives, one a part, as OpenSLR has them."""
     folder = tmp_path_factory.mktemp("librispeech") / "archives"
     options = {"format": "librispeech", "language": "en", "voices": [], "seed": 0}
     options["utterances"] = PARTS
-    write_speech_corpus.main("ls", json.dumps(options), folder, folder.with_suffix(".json"))
-    return folder
+    return speak_corpus(write_speech_corpus.STEP, options, folder)
 
 
 def read(path, parts, counts=()):

@@ -102,7 +102,7 @@ Snakemake = Callable[..., Done]
 def snakemake() -> Snakemake:
     """Run Snakemake in a folder with the arguments given; never raises for its failure."""
 
-    def run(folder: Path, *arguments: str | Path, timeout: float = 900) -> Done:
+    def run(folder: Path, *arguments: str | Path, timeout: float = 1800) -> Done:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
@@ -172,7 +172,7 @@ def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snak
         if not said.exists():
             folder.parent.mkdir()
             _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
-            done = snakemake(folder, "--profile", "profiles/demo", timeout=3000)
+            done = snakemake(folder, "--profile", "profiles/demo", timeout=7200)
             said.write_text(f"{done.status}\n{done.text}", encoding="utf-8")
     status, _, text = said.read_text(encoding="utf-8").partition("\n")
     assert status == "0", text

@@ -1,5 +1,6 @@
 """What survives: a run that is killed and started again ends with the same bits."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -448,6 +450,21 @@ def test_tensorboard_has_each_epoch_once_killed_or_not(tmp_path, save):
     for tag in ("loss", "learning_rate", "score"):
         assert [step for step, _ in found[tag]] == [1, 2, 3]
         assert [value for _, value in found[tag]] == pytest.approx(list(history[tag]))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_tensorboards_thread_ends_with_the_training(tmp_path, killed):
+    """Else they would pile up in a process that trains often, each with an open file."""
+
+    def loss(model, batch):
+        if killed:
+            raise Killed
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    before = {thread for thread in threading.enumerate() if "tqdm" not in thread.name}
+    with pytest.raises(Killed) if killed else contextlib.nullcontext():
+        run(CheckpointFolder(tmp_path / "ck", IDENTITY), loss=loss, tensorboard=tmp_path / "board")
+    assert {thread for thread in threading.enumerate() if "tqdm" not in thread.name} <= before
 
 
 # --- batches in pieces ----------------------------------------------------------------------------

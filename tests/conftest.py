@@ -1,15 +1,20 @@
 """Shared by all tests: copies of this checkout, Snakemake in them, and one run of the demo."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
@@ -47,6 +52,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileO
     return ByFileOrFolder(config, log)
 
 
+THREADS: list[int] = []  # of torch, as it began
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let every test begin alike, whatever ran before it in its process.
+
+    Fixtures included, also those that several tests share: what is drawn is always the same, and
+    torch is as it is in a fresh process, of which trainings leave it otherwise.
+    """
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    if not hasattr(torch, "set_num_threads"):  # not imported, or not whole
+        return
+    if not THREADS:
+        THREADS.append(torch.get_num_threads())
+    torch.manual_seed(67_280_421_310_721)  # with which torch begins
+    torch.set_num_threads(THREADS[0])
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.set_default_dtype(torch.float32)
+
+
 @dataclass
 class Done:
     """What a run of Snakemake left: its status and all it printed."""
@@ -73,7 +102,7 @@ Snakemake = Callable[..., Done]
 def snakemake() -> Snakemake:
     """Run Snakemake in a folder with the arguments given; never raises for its failure."""
 
-    def run(folder: Path, *arguments: str | Path, timeout: float = 900) -> Done:
+    def run(folder: Path, *arguments: str | Path, timeout: float = 1800) -> Done:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", *map(str, arguments)],
@@ -143,7 +172,7 @@ def demo(origin: Path, tmp_path_factory: pytest.TempPathFactory, snakemake: Snak
         if not said.exists():
             folder.parent.mkdir()
             _git(origin.parent, "clone", "--quiet", str(origin), str(folder))
-            done = snakemake(folder, "--profile", "profiles/demo", timeout=3000)
+            done = snakemake(folder, "--profile", "profiles/demo", timeout=7200)
             said.write_text(f"{done.status}\n{done.text}", encoding="utf-8")
     status, _, text = said.read_text(encoding="utf-8").partition("\n")
     assert status == "0", text
@@ -166,6 +195,66 @@ def speak_corpus() -> Callable[[str, dict, Path], Path]:
         return folder
 
     return speak
+
+
+# Trains and never comes to its end: whoever started it can be as late as the machine makes them.
+ENDLESS = """
+import time
+from hearsay import step
+from hearsay.training import loop
+
+fit = loop.fit
+
+def without_end(*arguments, **options):
+    fit(*arguments, **options)
+    time.sleep(3600)
+
+loop.fit = without_end
+raise SystemExit(step.main())
+"""
+
+
+def _last_written(checkpoints: Path) -> int:
+    times = [0]
+    for path in checkpoints.glob("*/checkpoint*.pt"):
+        with contextlib.suppress(FileNotFoundError):  # it was just renamed
+            times.append(path.stat().st_mtime_ns)
+    return max(times)
+
+
+@pytest.fixture(scope="session")
+def kill_in_training() -> Callable[..., None]:
+    """Start a training as a process, and end it with SIGKILL once it has written a checkpoint.
+
+    After it `delay` seconds pass: at the next step, in the middle of a file or after the last step,
+    but never once the outputs are written.
+    """
+
+    def kill(
+        module: str, arguments: Sequence[str], checkpoints: Path, *, delay: float = 0.0
+    ) -> None:
+        before, patience = _last_written(checkpoints), time.monotonic() + 900
+        command = [sys.executable, "-c", ENDLESS, module, *arguments]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+        with tempfile.TemporaryFile() as log:
+
+            def said() -> str:
+                log.seek(0)
+                return log.read().decode(errors="replace")
+
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            try:
+                while _last_written(checkpoints) <= before:
+                    assert process.poll() is None, said()
+                    assert time.monotonic() < patience, "no checkpoint was written"
+                    time.sleep(0.01)
+                time.sleep(delay)
+            finally:
+                process.kill()
+                process.wait()
+            assert process.returncode == -9, said()
+
+    return kill
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tones import words, write_part
+from torch.utils.data._utils import signal_handling
 
 from hearsay.asr.batches import EpochBatches, SpeechClips, batches_by_length, padded, share_of
 from hearsay.corpora.alphabets import labels_of
@@ -122,6 +123,19 @@ def test_workers_outlast_the_sigterm_that_their_training_saves_after(clips):
     for worker in multiprocessing.active_children():
         os.kill(worker.pid, signal.SIGTERM)
     assert count + len(list(batches)) == make(clips).steps_per_epoch
+
+
+def test_workers_outlast_a_sigterm_that_comes_while_they_start(clips, monkeypatch):
+    begin = signal_handling._set_worker_signal_handlers
+
+    def told_at_once():
+        begin()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(signal_handling, "_set_worker_signal_handlers", told_at_once)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert len(list(make(clips, workers=2)(0))) == make(clips).steps_per_epoch
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 @pytest.mark.parametrize("workers", [0, 2])

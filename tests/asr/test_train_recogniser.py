@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -144,34 +143,29 @@ def test_the_rate_rises_for_12_percent_of_the_steps_then_falls_as_a_cosine(steps
         assert rate == pytest.approx(expected, abs=1e-8)
 
 
-def run_apart(options):
-    """The step as a process."""
-    arguments = [sys.executable, "-m", "hearsay.step", "hearsay.asr.train_recogniser"]
+STEP = "hearsay.asr.train_recogniser"
+
+
+def arguments_of(options):
+    """The same options for the step as a process."""
+    arguments = []
     for name, value in options.items():
         values = value if isinstance(value, list) else [value]
         arguments += [f"--{name}={each}" for each in values if each is not None]
-    environment = os.environ | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)}
-    return subprocess.Popen(
-        arguments, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    return arguments
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_in_the_middle_it_ends_with_the_same_bits(speech, tmp_path, number, monkeypatch):
+def test_killed_in_the_middle_it_ends_with_the_same_bits(
+    speech, tmp_path, number, monkeypatch, kill_in_training
+):
     keys = {"epochs": 3, "micro_batch": 2}
     whole = training_options(tmp_path / "whole", *speech, **keys)
     train_recogniser.main(**whole)
 
     killed = training_options(tmp_path / "killed", *speech, **keys)
     if number == signal.SIGKILL:
-        process = run_apart(killed)
-        deadline = time.monotonic() + 300
-        while not list(killed["checkpoints"].glob("*/checkpoint.pt")):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
+        kill_in_training(STEP, arguments_of(killed), killed["checkpoints"])
     else:
         stop_after(monkeypatch, steps=4)  # within the second epoch of three steps
         with pytest.raises(SystemExit):
@@ -294,9 +288,15 @@ def test_two_processes_share_a_training(speech, tmp_path):
     """Data parallel, here on two CPU processes: one set of files, and the same validation."""
     options = training_options(tmp_path / "two", *speech, epochs=1, rect_masks=0)
     settings = json.loads(options["settings"]) | {"devices": 2}
-    process = run_apart(options | {"settings": json.dumps(settings)})
-    _, log = process.communicate(timeout=400)
-    assert process.returncode == 0, log
+    arguments = arguments_of(options | {"settings": json.dumps(settings)})
+    done = subprocess.run(
+        [sys.executable, "-m", "hearsay.step", STEP, *arguments],
+        env=os.environ | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
     record = json.loads(options["record"].read_text())
     assert record["steps"] == 3
     alone = training_options(tmp_path / "as-is", *speech, epochs=0, decoder="same-alphabet")

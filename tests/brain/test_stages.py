@@ -7,7 +7,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -413,35 +412,29 @@ class Command:
     """One step as a program of its own."""
 
     def __init__(self, module, options):
-        self.options = options
-        self.command = [sys.executable, "-m", "hearsay.step", module.STEP]
-        self.command += [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-        path = str(Path(hearsay.__file__).resolve().parents[1])
-        self.environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        self.module, self.options = module.STEP, options
+        self.arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
 
-    def kill(self, delay):
+    def kill(self, kill_in_training, delay):
         """Start it, and kill it `delay` seconds after it has written a checkpoint."""
-        begun = time.time()
-        process = subprocess.Popen(self.command, env=self.environment, stderr=subprocess.PIPE)
-        folder = self.options["checkpoints"]
-        while not any(p.stat().st_mtime > begun for p in folder.glob("*/checkpoint.pt")):
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.time() < begun + 120, "no checkpoint was written"
-            time.sleep(0.002)
-        time.sleep(delay)
-        process.kill()
-        process.communicate()
-        assert process.returncode == -9, f"it was over within {delay} s"
+        kill_in_training(self.module, self.arguments, self.options["checkpoints"], delay=delay)
         assert not self.options["out"].exists()
 
     def finish(self):
+        path = str(Path(hearsay.__file__).resolve().parents[1])
         done = subprocess.run(
-            self.command, env=self.environment, check=True, capture_output=True, text=True
+            [sys.executable, "-m", "hearsay.step", self.module, *self.arguments],
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+            text=True,
         )
         assert "going on from" in done.stderr
 
 
-def test_killed_with_kill_minus_9_at_random_they_end_with_the_same_bits(steps, train, tmp_path):
+def test_killed_with_kill_minus_9_at_random_they_end_with_the_same_bits(
+    steps, train, tmp_path, kill_in_training
+):
     whole = train(**LONG)
     first = steps.text_prompt(tmp_path / "first", **LONG)
     second = steps.fmri_prompt(tmp_path / "second", whole.text_prompt, **LONG)
@@ -450,7 +443,7 @@ def test_killed_with_kill_minus_9_at_random_they_end_with_the_same_bits(steps, t
         command = Command(step, options)
         delays = [random.uniform(0, 0.5) for _ in range(kills)]
         for delay in delays:
-            command.kill(delay)
+            command.kill(kill_in_training, delay)
         command.finish()
         return delays
 

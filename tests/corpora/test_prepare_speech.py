@@ -454,7 +454,7 @@ def run_killed(count, moment, source, out, **changes):
         env={**os.environ, "PYTHONPATH": str(WORKFLOW)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
 
 
@@ -491,7 +491,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(tmp_path, packed, 
 def _gone(pids):
     """Workers end with their parent, however it ends."""
     assert pids
-    end = time.monotonic() + 10
+    end = time.monotonic() + 300
     while any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in pids):
         assert time.monotonic() < end, f"workers {pids} outlive their parent"
         time.sleep(0.05)

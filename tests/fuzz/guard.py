@@ -11,7 +11,7 @@ from typing import Any
 
 MEMORY = 2 << 30  # bytes more than there are
 USED = 1 << 30  # bytes of these that may really be used
-SECONDS = 20  # of CPU; how long it takes beside other tests says nothing
+SECONDS = 60  # of CPU; how long it takes beside other tests says nothing
 ASLEEP = 10  # times as long may pass where it waits
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

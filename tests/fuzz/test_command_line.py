@@ -72,7 +72,7 @@ def test_hostile_settings(origin, snakemake, tmp_path, content):
     (tmp_path / "my.yaml").write_text(content, encoding="utf-8")
     TRIED["settings (snakemake)"] += 1
     arguments = ["-s", origin / "Snakefile", "--directory", here, "--cores", "1", "-n"]
-    done = snakemake(here, *arguments, "--configfile", tmp_path / "my.yaml", timeout=300)
+    done = snakemake(here, *arguments, "--configfile", tmp_path / "my.yaml")
     if content.startswith(SNAKEMAKES):
         assert done.status != 0
     else:
@@ -90,7 +90,7 @@ def command(folder, *arguments):
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=120,
+        timeout=900,
     )
     text = done.stdout + done.stderr
     assert TRACE not in text, text
@@ -137,7 +137,7 @@ def test_settings_of_a_step_that_are_none(tmp_path, value):
         cwd=tmp_path,
         env={"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin"},
         capture_output=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode != 0
     assert everything(tmp_path) == []

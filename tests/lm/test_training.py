@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -232,25 +231,17 @@ def test_seeds_matter_and_repeat(train):
     assert not same(first, train("other", seed=1))
 
 
-def test_killed_with_kill_minus_9_it_ends_with_the_same_bits(train, tmp_path):
+def test_killed_with_kill_minus_9_it_ends_with_the_same_bits(train, tmp_path, kill_in_training):
     keys = {"epochs": 12}
     whole = train("whole", **keys)
     options = options_of(tmp_path / "killed", whole["tokens"], **keys)
-    command = [sys.executable, "-m", "hearsay.step", train_language_model.STEP]
-    command += [f"--{key}={value}" for key, value in options.items()]
+    arguments = [f"--{key}={value}" for key, value in options.items()]
+    delay = random.uniform(0, 0.3)
+    kill_in_training(train_language_model.STEP, arguments, options["checkpoints"], delay=delay)
+    assert not options["weights"].exists()
+    command = [sys.executable, "-m", "hearsay.step", train_language_model.STEP, *arguments]
     path = str(Path(hearsay.__file__).resolve().parents[1])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    begun = time.time()
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    while not any(options["checkpoints"].glob("*/checkpoint.pt")):
-        assert process.poll() is None, process.stderr.read().decode()
-        assert time.time() < begun + 120, "no checkpoint was written"
-        time.sleep(0.002)
-    time.sleep(random.uniform(0, 0.3))
-    process.kill()
-    process.communicate()
-    assert process.returncode == -9
-    assert not options["weights"].exists()
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert "going on from" in done.stderr
     assert same(whole, options)

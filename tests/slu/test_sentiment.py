@@ -2,11 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -272,7 +267,7 @@ def test_rates_rise_and_fall_and_the_heads_is_its_own(data):
     assert [group["lr"] for group in optimizer.param_groups] == [0, 0]
 
 
-def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path, data):
+def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path, data, kill_in_training):
     whole = options_of(tmp_path / "whole", data, "graft", epochs=12, dropout=0.1)
     train_sentiment.main(**whole)
     cut = options_of(tmp_path / "cut", data, "graft", epochs=12, dropout=0.1)
@@ -281,19 +276,9 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(tmp_path, data):
         for each in value if isinstance(value, list) else [value]:
             if each is not None:
                 arguments += [f"--{key.replace('_', '-')}", str(each)]
-    command = [sys.executable, "-m", "hearsay.step", train_sentiment.STEP, *arguments]
-    environment = dict(os.environ) | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)}
     (tmp_path / "cut").mkdir()
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(cut["checkpoints"].glob("**/checkpoint.pt")):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    kill_in_training(train_sentiment.STEP, arguments, cut["checkpoints"])
     assert not cut["weights"].exists()
-    assert list(cut["checkpoints"].glob("**/checkpoint.pt"))
     train_sentiment.main(**cut)
     a, b = load_file(whole["weights"]), load_file(cut["weights"])
     assert all(torch.equal(a[name], b[name]) for name in a | b)

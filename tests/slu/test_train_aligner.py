@@ -4,9 +4,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +22,6 @@ from tiny import (
     write_part,
 )
 
-import hearsay
 from hearsay.corpora.manifest import read_manifest
 from hearsay.corpora.word_times import read_word_times
 from hearsay.errors import InputError
@@ -90,16 +86,13 @@ def test_an_aligner_needs_the_bert_that_it_was_aligned_to(speech, tmp_path):
         load_aligner(options["history"], load_bert(other))
 
 
-def run_apart(options):
-    """The step as a process."""
-    arguments = [sys.executable, "-m", "hearsay.step", "hearsay.slu.train_aligner"]
+def arguments_of(options):
+    """The same options for the step as a process."""
+    arguments = []
     for name, value in options.items():
         values = value if isinstance(value, list) else [value]
         arguments += [f"--{name}={each}" for each in values if each is not None]
-    environment = os.environ | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)}
-    return subprocess.Popen(
-        arguments, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    return arguments
 
 
 def stop_after(monkeypatch, pieces):
@@ -117,21 +110,16 @@ def stop_after(monkeypatch, pieces):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_in_the_middle_it_ends_with_the_same_bits(speech, tmp_path, number, monkeypatch):
+def test_killed_in_the_middle_it_ends_with_the_same_bits(
+    speech, tmp_path, number, monkeypatch, kill_in_training
+):
     keys = {"spec_augment": True, "layerdrop": 0.2, "edges": "constant", "energy_gate": 30.0}
     keys |= {"frame_weight": 0.5, "path_weight": 1.0, "extra_layers": "0", "buckets": 2}
     whole = training_options(tmp_path / "whole", *speech, **keys)
     train_aligner.main(**whole)
     killed = training_options(tmp_path / "killed", *speech, **keys)
     if number == signal.SIGKILL:
-        process = run_apart(killed)
-        deadline = time.monotonic() + 300
-        while not list(killed["checkpoints"].glob("*/checkpoint.pt")):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.kill()
-        process.wait()
+        kill_in_training("hearsay.slu.train_aligner", arguments_of(killed), killed["checkpoints"])
     else:
         stop_after(monkeypatch, pieces=8)  # within the second epoch of three steps
         with pytest.raises(SystemExit):

@@ -1,5 +1,6 @@
 """Eigenvalues against an SVD in float64, their invariances and memory, and the numerical rank."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -317,7 +318,11 @@ def test_memory_beyond_the_weight(make):
         print(peak() - before)
         """
     child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
     )
     megabytes = int(child.stdout) / 1024
     gram = 8 * 2048**2 / 2**20

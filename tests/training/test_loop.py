@@ -1,5 +1,6 @@
 """What survives: a run that is killed and started again ends with the same bits."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,7 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -241,27 +242,29 @@ SETTINGS = {
 }
 
 
-def digits_command(folder: Path) -> list[str]:
+DIGITS = "hearsay.spectral.train_digits"
+
+
+def digits_options(folder: Path) -> list[str]:
     names = {"weights": "w.safetensors", "history": "h.csv", "scores": "s.csv", "record": "r.json"}
     files = [f"--{option}={folder / name}" for option, name in names.items()]
     return [
-        *[sys.executable, "-m", "hearsay.step", "hearsay.spectral.train_digits", "--model=d"],
-        *[f"--settings={json.dumps(SETTINGS)}", f"--checkpoints={folder / 'ck'}", *files],
+        *["--model=d", f"--settings={json.dumps(SETTINGS)}", f"--checkpoints={folder / 'ck'}"],
+        *files,
     ]
 
 
-def test_a_real_step_killed_with_kill_minus_9_ends_with_the_same_files(tmp_path):
+def train_digits(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hearsay.step", DIGITS, *digits_options(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def test_a_real_step_killed_with_kill_minus_9_ends_with_the_same_files(tmp_path, kill_in_training):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(digits_command(whole), check=True, capture_output=True)
-    process = subprocess.Popen(digits_command(killed), stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not list(killed.glob("ck/*/checkpoint.pt")):
-        assert time.monotonic() < deadline, "no checkpoint was written"
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    train_digits(whole)
+    kill_in_training(DIGITS, digits_options(killed), killed / "ck")
     assert not (killed / "w.safetensors").exists()
-    done = subprocess.run(digits_command(killed), check=True, capture_output=True, text=True)
+    done = train_digits(killed)
     assert "going on from" in done.stderr
     first, again = load_file(whole / "w.safetensors"), load_file(killed / "w.safetensors")
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -449,6 +452,21 @@ def test_tensorboard_has_each_epoch_once_killed_or_not(tmp_path, save):
         assert [value for _, value in found[tag]] == pytest.approx(list(history[tag]))
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_tensorboards_thread_ends_with_the_training(tmp_path, killed):
+    """Else they would pile up in a process that trains often, each with an open file."""
+
+    def loss(model, batch):
+        if killed:
+            raise Killed
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    before = {thread for thread in threading.enumerate() if "tqdm" not in thread.name}
+    with pytest.raises(Killed) if killed else contextlib.nullcontext():
+        run(CheckpointFolder(tmp_path / "ck", IDENTITY), loss=loss, tensorboard=tmp_path / "board")
+    assert {thread for thread in threading.enumerate() if "tqdm" not in thread.name} <= before
+
+
 # --- batches in pieces ----------------------------------------------------------------------------
 
 
@@ -581,7 +599,7 @@ def test_two_processes_train_what_one_does(tmp_path, monkeypatch):
         env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("*/ck"))

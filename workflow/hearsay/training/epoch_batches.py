@@ -3,6 +3,7 @@
 import math
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,9 @@ def _loader(
         # Else it draws from the global generator, and a resumed training would end differently.
         generator=torch.Generator().manual_seed(0),
     )
-    for batch in loader:
+    with _sigterm_waits():
+        batches = iter(loader)
+    for batch in batches:
         if isinstance(batch, InputError):
             raise batch
         yield batch
@@ -171,6 +174,16 @@ class _CollatedOrError:
     def __call__(self, items: Sequence[Any]) -> Any:
         wrong = next((item for item in items if isinstance(item, InputError)), None)
         return wrong or self._collate(items)
+
+
+@contextmanager
+def _sigterm_waits() -> Iterator[None]:
+    """Workers that start here are told of SIGTERM only once they outlast it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _outlast_sigterm(worker: int) -> None:

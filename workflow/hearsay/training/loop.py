@@ -8,7 +8,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -154,7 +154,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
     cursor, best = restore(training, folder, fabric)
     writer = _tensorboard(training, cursor) if fabric.is_global_zero else None
     bar = _bar(training, cursor, shown=fabric.is_global_zero)
-    with bar, stop_flag(fabric) as stopped:
+    with bar, stop_flag(fabric) as stopped, _closed(writer):
         if training.snapshot is not None and (cursor.epoch, cursor.step) == (0, 0):
             training.snapshot(0)
         while not cursor.over(training):
@@ -284,6 +284,17 @@ def _tensorboard(training: Training, cursor: Cursor) -> Any:
 
     with told_if_unwritable(training.tensorboard):
         return SummaryWriter(str(training.tensorboard), purge_step=cursor.epoch + 1)
+
+
+@contextmanager
+def _closed(writer: Any) -> Iterator[None]:
+    """End TensorBoard's thread with the training; all it was given is on disk, or was told of."""
+    try:
+        yield
+    finally:
+        if writer is not None:
+            with suppress(OSError):
+                writer.close()
 
 
 def _diverged(

@@ -273,7 +273,7 @@ def test_a_configuration_file_that_cannot_be_read_is_named(tmp_path, content, ex
 @pytest.mark.parametrize("module", ["settings_documents", "step", "step_server.server"])
 def test_programs_without_typer_have_a_help_that_names_them(tmp_path, module):
     program = [sys.executable, "-m", f"hearsay.{module}", "--help"]
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert f"usage: python -m hearsay.{module} " in done.stdout
     assert not list(tmp_path.iterdir())

@@ -73,10 +73,7 @@ class Text:
     def sha256(self) -> str:
         """Checksum of its bytes."""
         with self.open() as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def lines(self) -> Iterator[tuple[int, str]]:
         r"""Number (from 1) and text of its lines, ends with ``\n`` or ``\r\n`` included.

@@ -13,7 +13,7 @@ from hearsay.experiments import (
     check_name,
     check_sets,
     parse_sets,
-    read_rows,
+    read_table,
     recipe_of_row,
     seeds_of,
 )
@@ -79,15 +79,14 @@ def read_experiments(path: Path | str) -> list[Experiment]:
     InputError
         naming file, line and column.
     """
-    known = [*COLUMNS, *RecogniserRecipe.model_fields]
-    found = [
-        _experiment(where, row) for where, row in read_rows(path, known=known, required=_REQUIRED)
-    ]
-    names = [(e.language, e.run) for e in found]
-    for language, run in names:
-        if names.count((language, run)) > 1:
-            raise InputError(f"{path}: run {run!r} of {language} stands there twice")
-    return found
+    return read_table(
+        path,
+        _experiment,
+        columns=COLUMNS,
+        recipe=RecogniserRecipe,
+        required=_REQUIRED,
+        within="language",
+    )
 
 
 def check_experiments(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsay.errors import InputError
-from hearsay.experiments import check_name, read_rows, recipe_of_row, seeds_of
+from hearsay.experiments import check_name, read_table, recipe_of_row, seeds_of
 from hearsay.lm.keys import EGRU_KEYS
 from hearsay.settings.lm import LanguageModelRecipe
 
@@ -194,16 +194,14 @@ def read_experiments(path: Path | str) -> list[Experiment]:
     InputError
         naming file, line and column.
     """
-    known = [*COLUMNS, *LanguageModelRecipe.model_fields]
-    required = ("corpus", "run", "preset", "seeds")
-    found = [
-        _experiment(where, row) for where, row in read_rows(path, known=known, required=required)
-    ]
-    names = [(e.corpus, e.run) for e in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{path}: run {name[1]!r} of {name[0]} stands there twice")
-    return found
+    return read_table(
+        path,
+        _experiment,
+        columns=COLUMNS,
+        recipe=LanguageModelRecipe,
+        required=["corpus", "run", "preset", "seeds"],
+        within="corpus",
+    )
 
 
 def select(

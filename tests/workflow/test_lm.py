@@ -137,7 +137,7 @@ def test_a_licensed_corpus_is_planned_once_it_is_there(origin, snakemake, tmp_pa
     [
         ({"experiments": "absent.tsv"}, "absent.tsv"),
         ({"tables": {"1": "pbt"}}, "no such corpus in text_corpora"),
-        ({"corpora": ["pbt"]}, "lm.corpora: 'pbt' has no row"),
+        ({"corpora": ["pbt"]}, 'lm.corpora[0] = "pbt": no such corpus in text_corpora'),
         ({"tables": {"3": "ptb"}}, "lm.tables"),
     ],
 )

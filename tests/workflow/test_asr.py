@@ -231,7 +231,11 @@ def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
         ),
         (
             {"asr": {"figures": {"2": ["15x5-scratch", "15x5-pubic"]}}},
-            "asr.figures.2: no run '15x5-pubic' of ru; there are: 5x3-scratch",
+            "asr.figures.2: no run '15x5-pubic' of ru in config/experiments/asr.tsv; there",
+        ),
+        (
+            {"asr": {"figures": {"2": ["scratch", "transfer"]}}},
+            "asr.figures.2: no run 'scratch' of ru in config/experiments/asr.tsv; there",
         ),
         (
             {"speech_corpora": {"cv-de": {"parts": {"dev": ["dev"]}, "training": ["trian"]}}},
@@ -251,3 +255,27 @@ def test_faults_of_the_settings_are_one_message(origin, snakemake, tmp_path, set
     assert done.status != 0
     assert told in done.text
     assert "Traceback" not in done.text
+
+
+def test_a_figure_in_a_language_without_runs_is_left_out_and_told(
+    origin, snakemake, tmp_path
+) -> None:
+    table = tmp_path / "mine.tsv"
+    table.write_text(
+        "language\trun\tcorpora\tvalidation\ttests\tseeds\n"
+        "en\tmine\tlibrispeech/train\tlibrispeech/dev-clean\tlibrispeech/dev-clean\t0\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"asr": {"experiments": str(table), "figures": {"3": []}}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "asr")
+    assert done.status == 0, done.text
+    assert f"asr.figures.2: left out: {table} has no run of ru; name others" in done.text
+    assert "asr.figures.3" not in done.text
+
+
+def test_runs_of_a_language_that_is_not_chosen_may_be_in_a_figure(origin, snakemake) -> None:
+    figures = 'asr={"languages": ["de"], "figures": {"2": ["english", "accents"], "3": []}, '
+    figures += '"figure_languages": {"2": "en"}}'
+    done = snakemake(origin, "--profile", "profiles/demo", "--dry-run", "asr", "--config", figures)
+    assert done.status == 0, done.text
+    assert "asr.figures" not in done.text

@@ -279,3 +279,43 @@ def test_runs_of_a_language_that_is_not_chosen_may_be_in_a_figure(origin, snakem
     done = snakemake(origin, "--profile", "profiles/demo", "--dry-run", "asr", "--config", figures)
     assert done.status == 0, done.text
     assert "asr.figures" not in done.text
+
+
+@pytest.mark.parametrize(
+    ("tables", "columns", "told"),
+    [
+        (
+            *("3=15x5 LSS", {}),
+            "asr.experiments, Table 3: mine: the table has no published row 15x5 LSS; it has 15x5",
+        ),
+        (
+            *("6=15x5 CV-ge", {"6": {"WER": {"en": "librispeech/dev-clean"}}}),
+            "asr.experiments, Table 6: mine is of language en, but the published row 15x5 CV-ge of",
+        ),
+        (
+            *("3", {"3": {"dev-claen": "librispeech/dev-clean"}}),
+            "asr.tables.3: the table has no column dev-claen; it has dev-clean, dev-other, NSC1",
+        ),
+        ("6", {}, "asr.tables.6: WER has no test set of language en"),
+        (
+            *("4", {}),
+            "asr.experiments, Table 4: mine is tested on none of nsc1/dev, nsc2/dev, which "
+            "asr.tables.4 names: test it there",
+        ),
+    ],
+)
+def test_a_row_that_its_table_could_not_show_is_refused_before_it_is_trained(
+    origin, snakemake, tmp_path, tables, columns, told
+) -> None:
+    table = tmp_path / "mine.tsv"
+    table.write_text(
+        "language\trun\tcorpora\tvalidation\ttests\tseeds\ttables\n"
+        "en\tmine\tlibrispeech/train\tlibrispeech/dev-clean\tlibrispeech/dev-clean\t0\t"
+        f"{tables}\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"asr": {"experiments": str(table), "tables": columns}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "asr")
+    assert done.status != 0
+    assert told in done.text
+    assert "Traceback" not in done.text

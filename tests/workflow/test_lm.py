@@ -148,3 +148,21 @@ def test_faults_of_the_settings_are_one_message(origin, snakemake, tmp_path, set
     assert done.status != 0
     assert told in done.text
     assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_unknown_published_row_is_refused_before_anything_is_trained(
+    origin, snakemake, tmp_path, shown
+) -> None:
+    table, mine = tmp_path / "mine.tsv", tmp_path / "mine.yaml"
+    table.write_text(
+        "corpus\trun\tpreset\tseeds\tpublished\nwikitext-2\tmine\tsmall\t0\tEGRU 1351\n"
+    )
+    tables = {"2": "wikitext-2" if shown else "ptb"}
+    mine.write_text(yaml.safe_dump({"lm": {"experiments": str(table), "tables": tables}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "lm")
+    assert done.status != 0
+    where = "Table 2" if shown else "wikitext-2"
+    told = "mine: the table has no published row EGRU 1351; it has LSTM, AWD-LSTM"
+    assert f"lm.experiments, {where}: {told}" in done.text
+    assert "Traceback" not in done.text

@@ -231,3 +231,33 @@ def test_a_model_that_a_row_names_is_told_with_its_row(origin, snakemake, tmp_pa
     done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "slu")
     assert done.status != 0
     assert "slu.aligners, run 'mine': speech: no model 'nobody'; there are: vgg11" in done.text
+
+
+@pytest.mark.parametrize(
+    ("key", "table", "told"),
+    [
+        (
+            "aligners",
+            "run\tpreset\tcorpora\tseeds\tpublished\nmine\tpaper\tlibrispeech/train\t0\tCIF\n",
+            "slu.aligners, Table 1: mine: the table has no published row CIF; it has CIF with",
+        ),
+        (
+            "sentiment",
+            "run\tkind\tcorpora\tvalidation\ttests\tseeds\tpublished\n"
+            "mine\ttext\tslue/fine-tune\tslue/dev\tslue/dev\t0\tBERT\n",
+            "slu.sentiment, Table 3: mine: the table has no published row BERT; it has N/A",
+        ),
+    ],
+)
+def test_an_unknown_published_row_is_refused_before_anything_is_trained(
+    origin, snakemake, tmp_path, key, table, told
+) -> None:
+    file, mine = tmp_path / "mine.tsv", tmp_path / "mine.yaml"
+    file.write_text(table)
+    mine.write_text(
+        yaml.safe_dump({"slu": {"sentiment": None, "shown_runs": []} | {key: str(file)}})
+    )
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "slu")
+    assert done.status != 0
+    assert told in done.text
+    assert "Traceback" not in done.text

@@ -1,7 +1,11 @@
 """Tables and figures of the capacity metrics: cheap steps that read audits and published values."""
 
+from hearsay.paper.published import CAPACITY, read_lines
+
 # Files of the repository enter by content (code_of), not as input: a fresh clone makes them new.
 PUBLISHED = "resources/published/capacity.csv"
+with told_by_snakemake():
+    read_lines(ROOT / PUBLISHED, CAPACITY)
 SERIES = json.dumps([{"model": m, "series": settings.models[m].series} for m in AUDITED])
 ESD = settings.spectral.esd or AUDITED[0]
 PAIR = settings.spectral.pair

@@ -1,8 +1,5 @@
 """Tables and figures of the QuartzNet transfer paper: cheap steps that read scores and histories."""
 
-from hearsay.paper import asr_plans, asr_published
-
-PUBLISHED_ASR = "resources/published/asr.csv"
 ASR_TITLES = {
     "3": "Fine-tuning on Singapore English",
     "4": "Fine-tuning on two parts of the Singapore corpus",
@@ -22,29 +19,6 @@ ASR_FIGURES = {
     }.items()
     if asr_histories(number)
 }
-
-
-def check_asr_tables():
-    """Refuse rows and columns that a table could not show, before anything is trained for it."""
-    published = asr_published.read_published(ROOT / PUBLISHED_ASR)
-    for number in ASR_TITLES:
-        key, where = f"asr.tables.{number}", f"asr.experiments, Table {number}"
-        columns = asr_plans.read_columns(asr_columns(number), number, key)
-        plans = asr_plans.read_plans(asr_rows(number), published.get(number, {}), where)
-        for plan in plans if columns else []:
-            if plan.why:
-                continue
-            wanted = asr_plans.tests_of(columns, plan.language, key).values()
-            tests = [part.name for part in asr_tests(recogniser(plan.language, plan.run))]
-            if not set(tests) & set(wanted):
-                raise InputError(
-                    f"{where}: {plan.run} is tested on none of {', '.join(wanted)}, which {key} "
-                    "names: test it there"
-                )
-
-
-with told_by_snakemake():
-    check_asr_tables()
 
 
 rule asr_table3:

@@ -1,10 +1,5 @@
 """Tables and figure of BP-GPT: cheap steps that read scores and decoded stories."""
 
-from hearsay.paper.published import BPGPT, read_lines
-
-PUBLISHED_BPGPT = "resources/published/bpgpt.csv"
-with told_by_snakemake():
-    read_lines(ROOT / PUBLISHED_BPGPT, BPGPT)
 EXAMPLES = shown_setting()
 
 BPGPT_TABLES = {

@@ -1,9 +1,5 @@
 """Tables and figures of the WaBERT paper: cheap steps that read scores and states."""
 
-from hearsay.paper import wabert_plans
-from hearsay.paper.published import WABERT, rows_of
-
-PUBLISHED_WABERT = "resources/published/wabert.csv"
 WABERT_TABLES = {
     **(
         {
@@ -24,19 +20,6 @@ WABERT_FIGURES = (
     if shown_states()
     else {}
 )
-
-
-def check_wabert_rows():
-    """Refuse runs beside a row that the paper does not have, before anything is trained."""
-    shown = {"1": "aligners", "2": "aligners", "3": "sentiment"}
-    for number, key in shown.items():
-        rows = wabert_rows(ALIGNERS if key == "aligners" else SENTIMENT, [])
-        known = rows_of(ROOT / PUBLISHED_WABERT, WABERT, number)
-        wabert_plans.read_plans(rows, known, f"slu.{key}, Table {number}")
-
-
-with told_by_snakemake():
-    check_wabert_rows()
 
 
 rule wabert_table1:

@@ -186,6 +186,11 @@ def _experiment(where: str, row: Mapping[str, str]) -> Experiment:
         )
     if not source and recipe.decoder == "same-alphabet":
         raise InputError(f"{where}: decoder = 'same-alphabet' asks for a source to take it from")
+    if recipe.blank_bias is not None and recipe.decoder == "same-alphabet":
+        raise InputError(
+            f"{where}: blank_bias = {recipe.blank_bias}: decoder = 'same-alphabet' keeps the "
+            "source's own; leave the cell empty"
+        )
     if recipe.patience is not None and recipe.keep != "best":
         raise InputError(f"{where}: patience = {recipe.patience} asks for keep = 'best'")
     validation = parse_sets(where, "validation", row["validation"])

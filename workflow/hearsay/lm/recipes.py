@@ -237,6 +237,11 @@ def _experiment(where: str, row: dict[str, str]) -> Experiment:
     if row["preset"] not in PRESETS:
         raise InputError(f"{where}: no preset {row['preset']!r}; there are: {', '.join(PRESETS)}")
     recipe = recipe_of_row(where, LanguageModelRecipe, PRESETS[row["preset"]] | keys)
+    if recipe.cell != "egru" and (given := [key for key in EGRU_KEYS if key in keys]):
+        raise InputError(
+            f"{where}: {given[0]} = {keys[given[0]]!r}: a {recipe.cell} does not read it; leave "
+            "the cell empty"
+        )
     seeds = seeds_of(where, row["seeds"])
     for key in ("corpus", "run"):
         check_name(where, key, row[key])

@@ -37,6 +37,7 @@ from hearsay.lm.language_model import load_language_model, model_of, save_langua
 from hearsay.lm.recipes import read_experiments as read_lm
 from hearsay.lm.recipes import recipe_of
 from hearsay.metrics.scores import SCORE_COLUMNS, read_scores
+from hearsay.paper.asr_published import read_published
 from hearsay.paper.inline_svg import read_figure
 from hearsay.paper.manifest import read_manifest as read_page
 from hearsay.paper.tables import Column, Row, Table, as_json, read_table
@@ -393,6 +394,7 @@ READERS: dict[str, Reader] = {
         lines=200,
     ),
     "experiments (asr)": Reader("a.tsv", repository("config/experiments/asr*.tsv"), read_asr, 100),
+    "published values": Reader("a.csv", repository("resources/published/asr.csv"), read_published),
     "experiments (lm)": Reader("a.tsv", repository("config/experiments/lm*.tsv"), read_lm),
     "experiments (slu)": Reader("a.tsv", repository("config/experiments/slu.tsv"), read_aligners),
     "experiments (sentiment)": Reader(

@@ -646,6 +646,7 @@ def test_runs_and_languages_without_scores_are_named(make, tmp_path, outputs):
         (",3.87,", ",x,", "line 2 has no number as value: 'x'"),
         (",3.87,", ",,", "line 2 lacks value"),
         (",3.87,", ",nan,", "line 2 has no number as value: 'nan'"),
+        ("dev-clean,3.87", '"dev\nclean",3.87', "line 3 has an unprintable character as column"),
         (",3.87,", ",", "line 2 has 8 cells, but there are 9 columns"),
         (',"QuartzNet transfer paper, Table 3"', ",", "line 2 lacks source"),
         ("dev-other", "dev-clean", "line 3: more than one row of 3 15x5 LS dev-clean"),

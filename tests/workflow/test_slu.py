@@ -207,7 +207,10 @@ def test_differences_are_to_the_papers_test_set_and_models_alone(
         ({"slu": {"alignment": ["timit/other"]}}, "did you mean 'timit/test'?"),
         ({"slu": {"speech_encoder": "nobody"}}, 'slu.speech_encoder = "nobody": no such model'),
         ({"slu": {"text_encoder": None}}, "slu.text_encoder: run 'cosine' of slu.aligners starts"),
-        ({"slu": {"shown_runs": ["nobody"]}}, "slu.shown_runs: no aligner 'nobody'"),
+        (
+            {"slu": {"shown_runs": ["nobody"]}},
+            "slu.shown_runs: no aligner 'nobody'; there are: cos",
+        ),
         ({"slu": {"ctc_model": "nobody"}}, 'slu.ctc_model = "nobody": no such model'),
         ({"slu": {"devices": 0}}, "slu.devices"),
     ],

@@ -70,7 +70,11 @@ def check_understanding():
                 "have no sentiment"
             )
     if unknown := [run for run in slu.shown_runs if run not in ALIGNERS]:
-        raise WorkflowError(f"slu.shown_runs: no aligner {unknown[0]!r}")
+        known = ", ".join(ALIGNERS) or "none"
+        raise WorkflowError(
+            f"slu.shown_runs: no aligner {unknown[0]!r}; there are: {known}; name some of them, or "
+            "set slu.shown_runs to []"
+        )
 
 
 check_understanding()

@@ -115,6 +115,8 @@ def _wrong(row: dict[str, str], form: Form) -> str:
     """What is wrong with a row's cells, behind the number of its line; empty if nothing is."""
     if lacking := [column for column in form.filled if not row[column].strip()]:
         return f"lacks {lacking[0]}"
+    if odd := [column for column in form.columns if not row[column].isprintable()]:
+        return f"has an unprintable character as {odd[0]}: {row[odd[0]]!r}"
     for column in form.numbers:
         text = row[column]
         if text and row.get("table") not in form.worded and not _is_number(text):

@@ -95,7 +95,8 @@ class Recognition(Closed):
     )
     figures: dict[Literal["2", "3"], list[Name]] = Field(
         {},
-        description="for Figures 2 and 3 the two runs that are compared: from scratch, fine-tuned",
+        description="for Figures 2 and 3 the two runs that are compared: from scratch, fine-tuned; "
+        "`[]`: no such figure",
     )
     figure_languages: dict[Literal["2", "3"], Name] = Field(
         {}, description="the language of the runs of Figures 2 and 3"

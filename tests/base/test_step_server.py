@@ -165,7 +165,6 @@ def started(
         monkeypatch.delenv("PYTEST_CURRENT_TEST")
         server = StepServer(tmp_path / "server.log")
         all_steps.append(Steps(folder, server))
-        until(lambda: listens(server.address))
         return all_steps[-1]
 
     yield start
@@ -183,12 +182,6 @@ def until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() - start < LONGEST, "it did not happen"
         time.sleep(0.01)
-
-
-def listens(address: str) -> bool:
-    """Whether a server answers there: its address exists a moment before it does."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        return asking.connect_ex(address) == 0
 
 
 def runs(pid: int) -> bool:
@@ -249,6 +242,14 @@ def test_a_step_sees_and_says_the_same_as_alone(steps: Steps, arguments: list[ob
     assert served[0] == alone[0]
     assert "  alone " not in served[2]
     assert body(served[2]) == body(alone[2])
+
+
+def test_a_step_may_ask_before_the_server_has_begun(tmp_path: Path) -> None:
+    server = StepServer(tmp_path / "server.log")
+    with socket.socket(socket.AF_UNIX) as asking:
+        refused = asking.connect_ex(server.address)
+    server.stop()
+    assert not refused
 
 
 def test_a_folder_and_a_temporary_folder_of_its_own(steps: Steps, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def told_in(subject, text):
     return sorted(kinds)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def verdicts_are_those_that_are_told():
     """Whatever run record a test here writes: the verdicts of its findings are what they tell."""
     write = Run.write

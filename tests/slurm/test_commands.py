@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cluster import wait_for
 
 from hearsay.cluster.bindings import Bindings
 from hearsay.cluster.commands import Commands
@@ -143,10 +144,13 @@ def test_both_backends_give_the_same_answers(slurm):
     pyslurm = pytest.importorskip("pyslurm", reason="pyslurm is not built for this Slurm")
     one, other, user = Commands(), Bindings(pyslurm), getpass.getuser()
     assert other.configuration() == one.configuration()
-    assert other.partitions() == one.partitions()
-    assert other.live_jobs(user) == one.live_jobs(user)
+    # Jobs of earlier tests may end between two looks.
+    wait_for(lambda: other.partitions() == one.partitions())
+    wait_for(lambda: other.live_jobs(user) == one.live_jobs(user))
     if slurm.accounting:
         since = datetime.now() - timedelta(days=1)
-        assert [(job.id, job.state) for job in other.ended_jobs(user, since)] == [
-            (job.id, job.state) for job in one.ended_jobs(user, since)
-        ]
+
+        def ended(slurm):
+            return [(job.id, job.state) for job in slurm.ended_jobs(user, since)]
+
+        wait_for(lambda: ended(other) == ended(one))

@@ -31,11 +31,10 @@ class _RefusedError(Exception):
     """The step is to run in the process that asked."""
 
 
-def main(address: str) -> None:
-    """Serve at `address` until standard input ends, and then until the last child has."""
-    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
-        listener.bind(address)
-        listener.listen(64)
+def main(handle: int) -> None:
+    """Serve at a listening socket until standard input ends, and then until the last child has."""
+    with socket.socket(fileno=handle) as listener, selectors.DefaultSelector() as selector:
+        listener.set_inheritable(False)
         selector.register(listener, selectors.EVENT_READ)
         selector.register(sys.stdin, selectors.EVENT_READ)
         server = _Server(listener, selector)
@@ -170,7 +169,8 @@ def _threads() -> list[str]:
     names = []
     for task in Path("/proc/self/task").iterdir():
         if task.name != str(os.getpid()):
-            names.append((task / "comm").read_text(encoding="utf-8").strip())
+            with suppress(OSError):  # it has ended meanwhile
+                names.append((task / "comm").read_text(encoding="utf-8").strip())
     # pyarrow's allocator makes its own ready for a fork.
     return [name for name in names if name != "jemalloc_bg_thd"]
 
@@ -180,7 +180,7 @@ _PREPARED: set[str] = set()
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        print(f"{__doc__}\nusage: python -m hearsay.step_server.server SOCKET")
+        print(f"{__doc__}\nusage: python -m hearsay.step_server.server HANDLE")
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
-    main(sys.argv[1])
+    main(int(sys.argv[1]))
     leave(0)

@@ -1,6 +1,7 @@
 """The step server's process, from the side of the one that starts it."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,9 +43,13 @@ class StepServer:
         long = len(tempfile.gettempdir()) > _LONGEST_ADDRESS - len("/hearsay-12345678/steps")
         self._folder = tempfile.TemporaryDirectory(prefix="hearsay-", dir="/tmp" if long else None)
         self.address = str(Path(self._folder.name) / "steps")
-        with log.open("w", encoding="utf-8") as stream:
+        with log.open("w", encoding="utf-8") as stream, socket.socket(socket.AF_UNIX) as listener:
+            # Made here, so that a step which asks before the server has begun waits for it.
+            listener.bind(self.address)
+            listener.listen(64)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hearsay.step_server.server", self.address],
+                [sys.executable, "-m", "hearsay.step_server.server", str(listener.fileno())],
+                pass_fds=[listener.fileno()],
                 stdin=subprocess.PIPE,  # it reads the end of its parent there, however that comes
                 stdout=stream,
                 stderr=stream,

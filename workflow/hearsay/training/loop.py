@@ -8,7 +8,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from hearsay.errors import InputError
 from hearsay.files import whole_file
-from hearsay.storage import told_if_unwritable
 from hearsay.training.checkpoints import CheckpointFolder
 from hearsay.training.devices import precision_of
 from hearsay.training.fabric import Fabric, LightningEnvironment, seed_everything
 from hearsay.training.interruption import Interrupted, stop_flag
 from hearsay.training.pieces import Batch, Pieces
 from hearsay.training.progress import Cursor, restore, save, trained_state
+from hearsay.training.scalars import scalars
 
 
 class Carried(Protocol):
@@ -152,9 +152,9 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
     """
     model, optimizer = fabric.setup(training.model, training.optimizer)
     cursor, best = restore(training, folder, fabric)
-    writer = _tensorboard(training, cursor) if fabric.is_global_zero else None
+    shown_in = training.tensorboard if fabric.is_global_zero else None
     bar = _bar(training, cursor, shown=fabric.is_global_zero)
-    with bar, stop_flag(fabric) as stopped, _closed(writer):
+    with bar, stop_flag(fabric) as stopped, scalars(shown_in, cursor.epoch + 1) as tell:
         if training.snapshot is not None and (cursor.epoch, cursor.step) == (0, 0):
             training.snapshot(0)
         while not cursor.over(training):
@@ -201,11 +201,7 @@ def fit(training: Training, folder: CheckpointFolder, fabric: Fabric) -> pd.Data
                         name: tensor.clone()
                         for name, tensor in trained_state(training.model).items()
                     }
-            if writer is not None:
-                with told_if_unwritable(str(training.tensorboard)):
-                    for name, value in row.items():
-                        writer.add_scalar(name, value, cursor.epoch)
-                    writer.flush()
+            tell(cursor.epoch, row)
             save(training, folder, cursor, best, fabric)
     if best:
         training.model.load_state_dict(best, strict=False)
@@ -274,27 +270,6 @@ def _end_epoch(
     cursor.history.append(row)
     cursor.epoch, cursor.step, cursor.loss_sum = cursor.epoch + 1, 0, 0.0
     return row
-
-
-def _tensorboard(training: Training, cursor: Cursor) -> Any:
-    """TensorBoard's writer; after a kill the epochs that are trained again replace the old ones."""
-    if training.tensorboard is None:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
-
-    with told_if_unwritable(training.tensorboard):
-        return SummaryWriter(str(training.tensorboard), purge_step=cursor.epoch + 1)
-
-
-@contextmanager
-def _closed(writer: Any) -> Iterator[None]:
-    """End TensorBoard's thread with the training; all it was given is on disk, or was told of."""
-    try:
-        yield
-    finally:
-        if writer is not None:
-            with suppress(OSError):
-                writer.close()
 
 
 def _diverged(

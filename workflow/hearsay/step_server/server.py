@@ -57,7 +57,7 @@ class _Server:
         elif source is sys.stdin:
             self._selector.unregister(sys.stdin)
             self._selector.unregister(self._listener)
-            Path(self._listener.getsockname()).unlink()
+            Path(self._listener.getsockname()).unlink(missing_ok=True)  # gone with its folder
             self._listener.close()  # whoever waits there runs its step by itself
             self.open = False
         else:

@@ -13,7 +13,7 @@ COMMON = (
 )
 PARTS = "corpora text speech models brain lm asr slu sentiment spectral audit"
 PAPERS = "paper_bpgpt paper_egru paper_asr paper_slu paper_capacity paper_audit"
-SHOWN = "common_wabert common_audit common_page"
+SHOWN = "common_wabert common_published common_audit common_page"
 for part in f"scheduling {COMMON} {SHOWN} step_server checks {PARTS} {PAPERS} page".split():
 
     include: f"workflow/rules/{part}.smk"

@@ -126,6 +126,15 @@ def test_two_languages_may_share_an_alphabet(tmp_path):
     check_experiments(experiments, CORPORA, [], lambda language: [" ", "a"])
 
 
+def test_a_bias_for_a_decoder_that_is_kept_is_refused(tmp_path):
+    path = table(tmp_path, ENGLISH, f"{GERMAN}same-alphabet\t1.5", head=f"{HEAD}\tblank_bias")
+    told = (
+        "blank_bias = 1.5: decoder = 'same-alphabet' keeps the source's own; leave the cell empty"
+    )
+    with pytest.raises(InputError, match=told):
+        read_experiments(path)
+
+
 @pytest.mark.parametrize("name", ["asr.tsv", "asr-demo.tsv"])
 def test_the_shipped_tables_can_be_read(name):
     experiments = read_experiments(ROOT / "config" / "experiments" / name)

@@ -16,7 +16,7 @@ from hearsay.asr.score_transcripts import epochs_to_near_final, error_rates, rea
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
 
-SETTINGS = json.dumps({"device": "cpu", "batch_size": 3, "workers": 0})
+SETTINGS = json.dumps({"device": "cpu", "batch_size": 3})
 
 
 @pytest.fixture
@@ -71,9 +71,28 @@ def test_a_language_with_an_alphabet_of_the_configuration(tmp_path):
         hear(options, train, tmp_path, language="fr", settings=other)
 
 
+def test_loading_processes_are_the_options(trained, tmp_path):
+    options, dev = trained
+    settings = json.loads(options["settings"]) | {"workers": -1}  # torch refuses to start -1
+    train_recogniser.main(**options | {"settings": json.dumps(settings)}, workers=1)
+    assert json.loads(options["record"].read_text(encoding="utf-8"))["workers"] == 1
+    hear(options, dev, tmp_path, settings=json.dumps(json.loads(SETTINGS) | {"workers": -1}))
+    ids = []
+    for workers in (0, 1):
+        hear(options, dev, tmp_path, workers=workers)
+        record = json.loads((tmp_path / "transcripts.run.json").read_text(encoding="utf-8"))
+        assert record["workers"] == workers
+        ids.append(record["id"])
+    assert ids[0] == ids[1]
+    with pytest.raises(ValueError, match="num_workers"):
+        train_recogniser.main(**options, workers=-1)
+    with pytest.raises(ValueError, match="num_workers"):
+        hear(options, dev, tmp_path, workers=-1)
+
+
 def test_the_batch_makes_no_difference(trained, tmp_path):
     options, dev = trained
-    other = json.dumps({"device": "cpu", "batch_size": 1, "workers": 0})
+    other = json.dumps({"device": "cpu", "batch_size": 1})
     (tmp_path / "one").mkdir()
     first = hear(options, dev, tmp_path)
     second = hear(options, dev, tmp_path / "one", settings=other)

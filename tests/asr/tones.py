@@ -71,7 +71,6 @@ def training_options(folder: Path, train: Path, dev: Path, *, language="en", see
         "device": "cpu",
         "devices": 1,
         "precision": "32-true",
-        "workers": 0,
     }
     return {
         "language": language,

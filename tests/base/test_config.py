@@ -17,6 +17,17 @@ models:
 spectral:
   convention: paper
 """
+DECODED = """\
+fmri_datasets: {ours: {version: "1", simulated: {subjects: {S1: 1, S2: 1}}}}
+brain:
+  subjects: [S1]
+  dataset: ours
+  encoder: first
+  language_model: first
+  scores: {bertscore: first}
+  settings: {a: {}}
+"""
+SPOKEN = "speech_corpora: {own: {kind: table, language: de, path: x}}\n"
 
 
 def load(tmp_path, overlay="", **overrides):
@@ -165,6 +176,68 @@ def test_a_valid_configuration_loads(tmp_path):
             'mine.yaml, line 4: brain.controls[0] = "b": no such setting',
         ),
         (
+            "models:\n  third: {digits: {}, accuracy: 90}\n",
+            "mine.yaml, line 2: models.third.accuracy = 90: accuracy of a digits model is "
+            "measured here: leave it out, or set it to null",
+        ),
+        (
+            DECODED + "  raw: {S2: [a]}\n",
+            'mine.yaml, line 9: brain.raw.S2 = "S2": no such subject in brain.subjects; did you '
+            "mean 'S1'? (there are: S1)",
+        ),
+        (
+            DECODED + "  raw: {S1: [a, c]}\n  stories: [a, b]\n  test_story: a\n",
+            'mine.yaml, line 9: brain.raw.S1[1] = "c": no such story in brain.stories',
+        ),
+        (
+            DECODED + "  stories: [a, b]\n  test_story: c\n",
+            'mine.yaml, line 10: brain.test_story = "c": no such story in brain.stories',
+        ),
+        (
+            DECODED + "  stories: [a, b]\n  test_story: a\n  validation: [b, c]\n",
+            'mine.yaml, line 11: brain.validation[1] = "c": no such story in brain.stories',
+        ),
+        (
+            DECODED.replace("[S1]", "[S1, S3]"),
+            'mine.yaml, line 3: brain.subjects[1] = "S3": no such subject in '
+            "fmri_datasets.ours.simulated.subjects",
+        ),
+        (
+            "lm:\n  corpora: [tales]\n",
+            'mine.yaml, line 2: lm.corpora[0] = "tales": no such corpus in text_corpora',
+        ),
+        (
+            "asr:\n  figures: {'2': [a, b]}\n",
+            'mine.yaml, line 2: asr.figures.2 = ["a", "b"]: in which language? name it as '
+            "asr.figure_languages.2",
+        ),
+        (
+            "asr:\n  figure_languages: {'3': de}\n",
+            'mine.yaml, line 2: asr.figure_languages.3 = "de": asr.figures.3 names no runs; name '
+            "them, or leave this out",
+        ),
+        (
+            "models:\n  third: {tiny_speech: {speech: [own/dve]}}\n" + SPOKEN,
+            'mine.yaml, line 2: models.third.tiny_speech.speech[0] = "own/dve": no such part of a '
+            "corpus in speech_corpora; did you mean 'own/dev'?",
+        ),
+        (
+            "models:\n  third: {tiny_speech: {speech: [own/dev*0.5]}}\n" + SPOKEN,
+            'mine.yaml, line 2: models.third.tiny_speech.speech[0] = "own/dev*0.5": no such part',
+        ),
+        (
+            "slu:\n  alignment: [own/dve]\n" + SPOKEN,
+            'mine.yaml, line 2: slu.alignment[0] = "own/dve": no such part of a corpus in '
+            "speech_corpora; did you mean 'own/dev'?",
+        ),
+        *(
+            (
+                f"slu:\n  {key}: frist\n",
+                f"mine.yaml, line 2: slu.{key} = \"frist\": no such model; did you mean 'first'?",
+            )
+            for key in ("speech_encoder", "text_encoder", "ctc_model")
+        ),
+        (
             "brain:\n  device: gpu\n",
             "mine.yaml, line 2: brain.device = \"gpu\": input should be 'auto', 'cpu' or 'cuda'",
         ),
@@ -273,7 +346,7 @@ def test_a_configuration_file_that_cannot_be_read_is_named(tmp_path, content, ex
 @pytest.mark.parametrize("module", ["settings_documents", "step", "step_server.server"])
 def test_programs_without_typer_have_a_help_that_names_them(tmp_path, module):
     program = [sys.executable, "-m", f"hearsay.{module}", "--help"]
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert f"usage: python -m hearsay.{module} " in done.stdout
     assert not list(tmp_path.iterdir())

@@ -61,7 +61,7 @@ def test_a_language_takes_its_letters_alone(tmp_path):
             "it as languages.fr",
         ),
         ("asr: {languages: [fr]}", "asr.languages[0]"),
-        ("asr: {figure_languages: {'2': fr}}", "asr.figure_languages.2"),
+        ("asr: {figures: {'2': []}, figure_languages: {'2': fr}}", "asr.figure_languages.2"),
         (
             "asr: {tables: {'6': {WER: {fr: c/dev}}}}\n" + CORPUS.replace("fr", "de"),
             "asr.tables.6.WER.fr",

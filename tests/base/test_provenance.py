@@ -209,6 +209,18 @@ def test_files_behind_links_to_folders_count(tmp_path):
     assert files.sha256_of(folder) != first
 
 
+def test_what_is_not_yet_finished_is_told_by_its_name(tmp_path):
+    for name in ("a", "a.csv", "a.run.json", ".a.tar.gz"):
+        for whole in (files.whole_file, files.whole_folder):
+            with pytest.raises(RuntimeError), whole(tmp_path / name) as temporary:
+                assert files.unfinished(temporary.relative_to(tmp_path)) == Path(temporary.name)
+                raise RuntimeError
+        assert files.unfinished(Path("b") / name) is None
+    inside = Path("b/.c.x1.partial/d/.e.2.partial.csv")
+    assert files.unfinished(inside) == Path("b/.c.x1.partial")
+    assert files.unfinished(Path("b/partial.csv")) is None
+
+
 def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, monkeypatch):
     scandir = files.os.scandir
 

@@ -162,7 +162,7 @@ def test_the_hubs_token_is_used_and_told_to_nobody(tmp_path, hub, repository):
     command = [sys.executable, "-m", "hearsay.step", "hearsay.corpora.fetch_model", "--model", "m"]
     command += ["--settings", json.dumps(settings), "--out", str(tmp_path / "m")]
     command += ["--record", str(tmp_path / "m.run.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert f"Bearer {TOKEN}" in HEARD
     assert (done.returncode == 0) == (repository == "a/b"), done.stderr
     assert "Traceback" not in done.stderr

@@ -9,10 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from hearsay import config
+from hearsay.corpora import nsc, slue
 from hearsay.corpora.speech_readers import KINDS, module_of
 from hearsay.errors import InputError
 from hearsay.provenance import ROOT
-from hearsay.settings.speech import OPTIONS, SpeechCorpus
+from hearsay.settings.speech import OPTIONS, OWN_PARTS, SpeechCorpus
 
 WORDS_OF = {"table": "hearsay.corpora.table_word_times"}
 DE = {"kind": "common_voice", "language": "de"}
@@ -44,6 +45,18 @@ NSC = {"kind": "nsc", "language": "en", "path": "a"}
             "no 'chanels' (channels, seed, validation_speakers)",
         ),
         (NSC | {"options": {"channels": 0}}, "channels is 0, and must be a list of text"),
+        (
+            NSC | {"options": {"channels": ["0", "3"]}},
+            "channels has '3', but NSC's are 0 (headset), 1 (boundary microphone), 2 (telephone)",
+        ),
+        (
+            DE | {"path": "a", "counts": {"train": 5, "tset": 5}},
+            "counts names 'tset', which is no part of the corpus's own (there are: train, dev",
+        ),
+        (
+            DE | {"kind": "table", "path": "a", "counts": {"test": 5}},
+            "counts names 'test', which is no part of the corpus's own (there are: train, dev)",
+        ),
         (NSC | {"options": {"seed": True}}, "seed is True, and must be a whole number"),
     ],
 )
@@ -66,6 +79,17 @@ def test_the_options_of_a_kind_are_those_that_its_modules_read():
             source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
             read |= set(re.findall(r"options\.get\([\"'](\w+)", source))
         assert read - {"counts"} == set(OPTIONS.get(kind, {})), kind
+
+
+def test_counts_may_name_a_part_that_is_not_used():
+    given = DE | {"path": "a", "parts": {"eval": ["own-eval"]}, "training": []}
+    counts = {"own-eval": 3, "train": 9, "test": 5}
+    assert SpeechCorpus.model_validate(given | {"counts": counts}).counts == counts
+
+
+def test_the_own_parts_of_a_kind_are_those_that_its_reader_knows():
+    assert OWN_PARTS["nsc"] == nsc.PARTS
+    assert set(OWN_PARTS["slue"]) == set(slue.RELEASES["v0.2"])
 
 
 def test_options_of_the_right_kind_are_taken():

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from hearsay.step_server.starter import THREADS, StepServer, can_serve
 
 pytestmark = pytest.mark.skipif(bool(can_serve()), reason=f"no step server: {can_serve()}")
 
-LONGEST = 30.0  # seconds
+LONGEST = 300.0  # seconds, of what takes one where nothing else runs
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 
 # A step of many uses, and a library that it imports.
@@ -83,11 +84,11 @@ elif what == "meet":
 elif what == "save":
     signal.signal(signal.SIGTERM, saved)
     touch(more[0])
-    time.sleep(60)
+    time.sleep(3600)
 elif what == "sleep":
     open(more[0] + ".new", "w").write(str(os.getpid()))
     os.rename(more[0] + ".new", more[0])
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -164,7 +165,7 @@ def started(
         monkeypatch.delenv("PYTEST_CURRENT_TEST")
         server = StepServer(tmp_path / "server.log")
         all_steps.append(Steps(folder, server))
-        until(lambda: Path(server.address).exists())
+        until(lambda: listens(server.address))
         return all_steps[-1]
 
     yield start
@@ -184,11 +185,17 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def listens(address: str) -> bool:
+    """Whether a server answers there: its address exists a moment before it does."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(address) == 0
+
+
 def runs(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends meanwhile
         return False
 
 
@@ -324,7 +331,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path;"
         "from hearsay.step_server.starter import StepServer;"
         f"server = StepServer(Path({str(tmp_path / 'log')!r}));"
-        "print(server._process.pid, flush=True); time.sleep(60)"
+        "print(server._process.pid, flush=True); time.sleep(3600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -400,7 +407,7 @@ def test_a_library_that_has_started_a_thread_is_not_forked(
     steps = started()
     with_a_thread = (
         "import threading, time\n"
-        "threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
+        "threading.Thread(target=time.sleep, args=[3600], daemon=True).start()\n"
     )
     with other_library(folder, with_a_thread):
         for _ in range(2):

@@ -91,6 +91,15 @@ def test_benchmark_files(tmp_path):
     assert (row.cpu_efficiency, row.memory_efficiency) == (0.75, 0.5)
 
 
+def test_benchmarks_behind_a_link_count(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/train_aligner.tsv").write_text(EXTENDED)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/slu").symlink_to(tmp_path / "disk")
+    (row,) = of_benchmarks(tmp_path / "benchmarks", tmp_path)
+    assert (row.rule, row.wildcards) == ("train_aligner", "run=best seed=0")
+
+
 def test_a_step_s_own_log_knows_better_than_snakemake(tmp_path):
     benchmarks, logs = tmp_path / "benchmarks", tmp_path / "logs"
     for folder in (benchmarks / "slu", logs / "slu"):

@@ -215,7 +215,23 @@ def test_unknown_names_list_the_valid_ones(source, tmp_path):
 
 def settings_of(source: Path, **more: object) -> str:
     given = {"dataset": "ds", "version": "1.0.0", "source": str(source), "manifest": None}
-    return json.dumps(given | {"stories": None, "raw": ["beta"], "mask": True, "jobs": 2} | more)
+    return json.dumps(given | {"stories": None, "raw": ["beta"], "mask": True} | more)
+
+
+def test_files_fetched_at_once_are_the_options(source, clone, tmp_path, monkeypatch):
+    asked = []
+
+    def datalad(*words, **keys):
+        asked.append(words[words.index("-J") + 1])
+        return real(*words, **keys)
+
+    real = fetch_subject.datalad
+    monkeypatch.setattr(fetch_subject, "datalad", datalad)
+    given = {"subject": "SIM01", "clone": clone, "present": tmp_path / "present.tsv"}
+    record = tmp_path / "run.json"
+    fetch_step(settings=settings_of(source, jobs=9), jobs=2, record=record, **given)
+    assert asked == ["1", "2"]  # the smallest file alone first
+    assert json.loads(record.read_text())["jobs"] == 2
 
 
 def test_one_subject_is_fetched_verified_listed_and_dropped(

@@ -344,6 +344,23 @@ def test_a_missing_source_is_named(tmp_path):
     assert "none.zip: no such archive or folder" in refusal(tmp_path, tmp_path / "none.zip")
 
 
+def test_links_in_a_folder_are_followed_once(tmp_path):
+    store, source = tmp_path / "store", tmp_path / "corpus"
+    (store / ".hidden").mkdir(parents=True)
+    (store / ".hidden" / "train.txt").write_text("no text\n")
+    source.mkdir()
+    for split, text in TEXTS.items():
+        (store / f"{split}.txt").write_text(text)
+    (source / "wiki").symlink_to(store)
+    (store / "loop").symlink_to(source)
+    (source / "gone").symlink_to(tmp_path / "nothing")
+    found = text_files.texts_of(source)
+    assert [text.name for text in found] == ["wiki/test.txt", "wiki/train.txt", "wiki/valid.txt"]
+    assert [text.bytes for text in found] == [len(TEXTS[s]) for s in ("test", "train", "valid")]
+    passages = prepare_text.find_passages(source, {"files": {}})
+    assert [line for _, _, line in passages["test"].lines()] == [TEXTS["test"]]
+
+
 def test_nothing_is_unpacked_to_disk(tmp_path, monkeypatch):
     source = zipped(tmp_path / "a.zip", members())
     monkeypatch.chdir(tmp_path)

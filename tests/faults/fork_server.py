@@ -92,9 +92,12 @@ class _Watch:
         """At once, or by another process that waits, while this one goes on."""
         if self._delay is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        elif not os.fork():
+            return
+        step = os.getpid()
+        if not os.fork():
             time.sleep(self._delay)
-            os.kill(os.getppid(), signal.SIGKILL)
+            if os.getppid() == step:  # which may have ended; its child's parent is another then
+                os.kill(step, signal.SIGKILL)
             os._exit(0)
 
     def _path(self, event: str, arguments: tuple[Any, ...]) -> str | None:

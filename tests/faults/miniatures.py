@@ -172,7 +172,7 @@ def train_sentiment(making: Making) -> Miniature:
         epochs=5, batch_size=4, micro_batch=2, learning_rate=3e-3, head_rate=1.0, hidden=32,
         dropout=0.1,
     )  # fmt: skip
-    settings = {"recipe": recipe.model_dump(), "device": "cpu", "devices": 1, "workers": 0}
+    settings = {"recipe": recipe.model_dump(), "device": "cpu", "devices": 1}
     return lambda out: {
         "run": "mini",
         "seed": 0,

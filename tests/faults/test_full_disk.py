@@ -143,7 +143,7 @@ def test_a_log_on_the_full_disk_hides_nothing(disk, digits, tmp_path):
     done = subprocess.run(
         ["bash", "-c", 'exec 2> "$0"; shift 0; exec "$@"', place / "log", sys.executable, "-m",
          "hearsay.step", STEP, *map(str, _words(miniature(place / "out")))],
-        env=environment(), stdout=subprocess.PIPE, text=True, timeout=120,
+        env=environment(), stdout=subprocess.PIPE, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode != 0
     one_error(done.stdout, "the disk is full", "free some space and run again")

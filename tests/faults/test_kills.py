@@ -6,7 +6,7 @@ The steps are found in the code (training_steps.py): a new one without a miniatu
 import time
 
 import pytest
-from forks import whole_process
+from forks import LONGEST, whole_process
 from kills import KILLS, Killer, differences, visible
 from miniatures import MINIATURES, Making
 from training_steps import near_the_loop, steps, training_steps
@@ -45,7 +45,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(step, forks, tallie
     whole, log = tmp_path / "whole", tmp_path / "whole.log"
     started = time.monotonic()
     process = whole_process(step, miniature(whole), log)
-    assert process.wait(300) == 0, log.read_text()
+    assert process.wait(LONGEST) == 0, log.read_text()
     assert visible(whole)
 
     killer = Killer(step, miniature, forks, tmp_path, whole, seconds=time.monotonic() - started)

@@ -23,7 +23,8 @@ def sealed(clone, tmp_path) -> Iterator[Path]:
         if done.returncode:
             pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    # Lazily: a process that ends a moment after Snakemake may still be in it.
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def listed(folder: Path) -> set[tuple[str, int, int]]:

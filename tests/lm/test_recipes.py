@@ -92,6 +92,10 @@ def test_rows_take_the_preset_and_their_own_keys(table):
         ([HEADER, "ptb\ta/b\tsmall\t0"], "run = 'a/b': letters, digits and"),
         ([HEADER, "ptb\t..\tsmall\t0"], "run = '..': letters, digits and"),
         ([HEADER, "ptb\ta\tsmall\t0\t\tlstn"], "line 2: cell = 'lstn'"),
+        (
+            [HEADER + "\tvariant", "ptb\ta\tsmall\t0\t\tgru\t\tevnn"],
+            "line 2: variant = 'evnn': a gru does not read it; leave the cell empty",
+        ),
         ([HEADER, "ptb\ta\tsmall\t0\t\t\tfast"], "line 2: learning_rate = 'fast'"),
         ([HEADER, "ptb\ta\tsmall\t0", "ptb\ta\tsmall\t1"], "run 'a' of ptb stands there twice"),
     ],

@@ -13,7 +13,7 @@ from scipy.stats import ttest_1samp
 from hearsay.errors import InputError
 from hearsay.metrics.scores import write_scores
 from hearsay.paper import asr_table3, asr_table4, asr_table5, asr_table6
-from hearsay.paper.asr import read_columns, read_plans
+from hearsay.paper.asr_plans import read_columns, read_plans
 from hearsay.paper.asr_published import PUBLISHED, read_published
 from hearsay.paper.asr_results import seed_interval
 from hearsay.paper.asr_rows import FAILED, OWN_ROWS, PAPER_ROWS
@@ -643,11 +643,12 @@ def test_runs_and_languages_without_scores_are_named(make, tmp_path, outputs):
     ("old", "new", "message"),
     [
         ("table,row", "table,name", "its columns must be table, row"),
-        (",3.87,", ",x,", "cannot be read as a table"),
+        (",3.87,", ",x,", "line 2 has no number as value: 'x'"),
         (",3.87,", ",,", "line 2 lacks value"),
-        (",3.87,", ",nan,", "cannot be read as a table"),
+        (",3.87,", ",nan,", "line 2 has no number as value: 'nan'"),
+        (",3.87,", ",", "line 2 has 8 cells, but there are 9 columns"),
         (',"QuartzNet transfer paper, Table 3"', ",", "line 2 lacks source"),
-        ("dev-other", "dev-clean", "line 3: more than one dev-clean of 15x5 LS"),
+        ("dev-other", "dev-clean", "line 3: more than one row of 3 15x5 LS dev-clean"),
         ("dev-other", "NSC2", "line 3: Table 3 has no column NSC2"),
         ("3,15x5 LS,", "7,15x5 LS,", "line 2: Table 7 has no column dev-clean"),
         ("3,15x5 LS,", "3,LS,", "line 2: the row is '15x5 LS', not 'LS'"),

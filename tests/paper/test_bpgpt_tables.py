@@ -438,11 +438,11 @@ def test_bad_score_files_are_named(tmp_path):
     ("content", "message"),
     [
         ("table,setting\nI,a\n", "its columns must be"),
-        ("table,setting,row_label,subject,metric,value,source\nI,a,b,c,d,x,e\n", "cannot be read"),
+        ("table,setting,row_label,subject,metric,value,source\nI,a,b,c,d,x,e\n", "has no number"),
         ("table,setting,row_label,subject,metric,value,source\nI,a,b,c,d,,e\n", "line 2 lacks"),
         (
             "table,setting,row_label,subject,metric,value,source\n" + 2 * "I,a,b,c,d,1,e\n",
-            "more than one value of I a c d",
+            "line 3: more than one row of I a c d",
         ),
     ],
 )

@@ -393,8 +393,8 @@ HEADER = "model,series,accuracy,accuracy_source,alpha,alpha_hat,source"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("model,series\na,b\n", "lacks the columns accuracy"),
-        ("model,series,accuracy,accuracy_source,alpha,alpha_hat,source\na,b,x,,,,\n", "cannot"),
+        ("model,series\na,b\n", "its columns must be model, series, accuracy"),
+        ("model,series,accuracy,accuracy_source,alpha,alpha_hat,source\na,b,x,,,,\n", "no number"),
         (
             "model,series,accuracy,accuracy_source,alpha,alpha_hat,source\na,,,,,,\na,,,,,,\n",
             "more",

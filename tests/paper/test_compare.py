@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hearsay.cell_scores import score_files
 from hearsay.compare import compare_folders
 from hearsay.errors import InputError
 from hearsay.lineage import Lineage
@@ -171,6 +172,28 @@ def test_what_lies_behind_a_link_is_compared(pair, tmp_path):
     found = compare_folders(*pair)
     assert list(found.rows["file"]) == ["lm/scores.csv"]
     assert found.runs == {"lm/scores.run.json": {"seed": (1, 2)}}
+
+
+def test_what_a_killed_step_left_is_no_difference(pair):
+    for results in pair:
+        scores(results / "lm" / "scores.csv", 1.0)
+        table(results, "1")
+    left = ["lm/.scores.12.partial.csv", "tables/.t.12.partial.json"]
+    scores(pair[0] / left[0], 2.0)
+    (pair[0] / left[1]).write_text('{"columns": ')
+    folder = pair[1] / "lm" / ".trajectory.x1.partial"
+    scores(folder / "scores.csv", 2.0)
+    (folder / "scores.run.json").write_text('{"id": ')
+    found = compare_folders(*pair)
+    assert found.only == {"a": [], "b": []}
+    assert found.rows.empty
+    assert found.unfinished == {"a": left, "b": ["lm/.trajectory.x1.partial"]}
+    status, text, _ = compare(*pair)
+    assert status == 0
+    assert "only in" not in text
+    for name in left:
+        assert f"unfinished in A, being written or left by a killed step: {name}\n" in text
+    assert [score_files(one) for one in pair] == [[one / "lm" / "scores.csv"] for one in pair]
 
 
 def test_data_that_changed_places_are_told_and_renamed_data_are_not(pair, monkeypatch):

@@ -11,10 +11,11 @@ import pytest
 from hearsay.errors import InputError
 from hearsay.metrics.scores import write_scores
 from hearsay.paper import egru_figure1, egru_figure2, egru_figure3
-from hearsay.paper.egru import PREDICTIONS, PUBLISHED, read_plans, read_published
+from hearsay.paper.egru import PREDICTIONS, PUBLISHED, read_published
 from hearsay.paper.egru_figure1 import Panel, draw_panel, panel_of, read_corpora, unbeaten
 from hearsay.paper.egru_figure2 import over_seeds, read_history
 from hearsay.paper.egru_figure3 import break_even, read_speed
+from hearsay.paper.plans import read_plans
 from hearsay.paper.style import COLOURS, figure_style, panels
 from hearsay.provenance import Run
 

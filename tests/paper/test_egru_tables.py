@@ -10,14 +10,9 @@ import pytest
 from hearsay.errors import InputError
 from hearsay.metrics.scores import write_scores
 from hearsay.paper import egru_table1, egru_table2
-from hearsay.paper.egru import (
-    PREDICTIONS,
-    PUBLISHED,
-    read_measurements,
-    read_plans,
-    read_published,
-)
+from hearsay.paper.egru import PREDICTIONS, PUBLISHED, read_measurements, read_published
 from hearsay.paper.egru_rows import NO_PERPLEXITY, OWN_ROWS, PAPER_ROWS
+from hearsay.paper.plans import read_plans
 from hearsay.paper.runs import NOT_RUN, read_paths
 from hearsay.paper.tables import read_table
 
@@ -399,9 +394,9 @@ def test_bad_score_files_are_named(tmp_path, change, message):
     ("old", "new", "message"),
     [
         ("table,row", "table,name", "its columns must be table, row"),
-        (",7.3M,", ",seven,", "line 5: effective_mac is millions"),
-        (",61.8,", ",x,", "cannot be read as a table"),
-        ("1,GRU 1350,", "1,LSTM,", "more than one row 1 LSTM"),
+        (",7.3M,", ",seven,", "line 5 has no millions, such as 7.3M, as effective_mac"),
+        (",61.8,", ",x,", "line 2 has no number as validation"),
+        ("1,GRU 1350,", "1,LSTM,", "line 4: more than one row of 1 LSTM"),
         (',"EGRU paper, Table 1"', ",", "line 2 lacks source"),
     ],
 )

@@ -189,7 +189,11 @@ def test_without_scores_the_papers_rows_stand_alone(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "part", "message"),
     [
-        ([{**ROWS[0], "published": "CIF"}], PART, "no published row 'CIF'"),
+        (
+            [{**ROWS[0], "published": "CIF"}],
+            PART,
+            "cosine: the table has no published row CIF; it has CIF with L_cos",
+        ),
         ([ROWS[0], ROWS[0]], PART, "named twice: cosine"),
         ([ROWS[0]], "other/test", "holds no scores on other/test; there are: timit/test"),
         ([ROWS[0]], f"{PART} {PART}", "--part: named twice: timit/test"),
@@ -348,3 +352,24 @@ def test_measures_of_similarity():
     points, share = components({"text": np.outer(np.arange(5.0), [1, 2, 2])})
     assert share == pytest.approx(1)
     assert np.ptp(points["text"][:, 0]) == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",426.44,", ",many,", "line 2 has no number as value: 'many'"),
+        (
+            "1,CIF with L_cos,,median",
+            "1,CIF with L_cos,,mean",
+            "line 3: more than one row of 1 CIF",
+        ),
+        (",426.44,", ",,", "line 2 lacks value"),
+    ],
+)
+def test_bad_published_files_are_named(tmp_path, old, new, message):
+    path = tmp_path / "wabert.csv"
+    text = PUBLISHED.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=rf"wabert\.csv: .*{message}"):
+        read_published(path, "1")

@@ -51,7 +51,7 @@ def test_wrong_rows(tmp_path, line, message):
 
 
 def test_a_run_stands_there_once(tmp_path):
-    with pytest.raises(InputError, match="run 'best' stands there twice"):
+    with pytest.raises(InputError, match="line 3: run 'best' stands there twice"):
         read_aligners(table(tmp_path, BEST, BEST))
 
 

@@ -230,7 +230,7 @@ def test_before_its_training_an_aligner_has_a_constant_alpha(tmp_path, part):
     train_aligner.main(**options)
     align_words.main(
         weights=options["weights"], text=models[1], part=[part[0]], threads=1,
-        settings=json.dumps({"device": "cpu", "batch_size": 1, "workers": 0}),
+        settings=json.dumps({"device": "cpu", "batch_size": 1}),
         out=tmp_path / "words.csv", record=tmp_path / "words.run.json",
     )  # fmt: skip
     out = judge(tmp_path, models[1], *part, {"untrained": tmp_path / "words.csv"})

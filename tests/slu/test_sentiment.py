@@ -75,7 +75,6 @@ def options_of(folder, data, kind, seed=0, **keys):
         "device": "cpu",
         "devices": 1,
         "precision": "32-true",
-        "workers": 0,
     }
     return {
         "run": f"a-{kind}",
@@ -95,15 +94,15 @@ def options_of(folder, data, kind, seed=0, **keys):
     }
 
 
-def predict(folder, data, options, part="dev", batch_size=1):
+def predict(folder, data, options, part="dev", batch_size=1, settings=None, **more):
     """Predictions of a training on a part."""
     out = folder / f"predictions-{batch_size}.csv"
     predict_sentiment.main(
         run=options["run"], seed=options["seed"], kind=options["kind"],
         weights=options["weights"], text=options["text"],
         part=[f"slue/{part}={data[part][0]}"], labels=[f"slue/{part}={data[part][1]}"],
-        settings=json.dumps({"device": "cpu", "batch_size": batch_size, "workers": 0}),
-        threads=1, out=out, record=folder / "predictions.run.json",
+        settings=json.dumps({"device": "cpu", "batch_size": batch_size} | (settings or {})),
+        threads=1, out=out, record=folder / "predictions.run.json", **more,
     )  # fmt: skip
     return out
 
@@ -131,6 +130,20 @@ def test_a_batch_changes_no_prediction(tmp_path, data, kind):
     frames = [pd.read_csv(predict(tmp_path, data, options, batch_size=n)) for n in (1, 4)]
     columns = ["p_negative", "p_neutral", "p_positive"]
     assert np.allclose(frames[0][columns], frames[1][columns], atol=1e-4)
+
+
+def test_loading_processes_are_the_options(tmp_path, data):
+    options = options_of(tmp_path / "run", data, "speech")
+    settings = json.loads(options["settings"]) | {"workers": -1}  # torch refuses to start -1
+    train_sentiment.main(**options | {"settings": json.dumps(settings)})
+    assert json.loads(options["record"].read_text())["workers"] == 0
+    predict(tmp_path, data, options, settings={"workers": -1})
+    predict(tmp_path, data, options, workers=1)
+    assert json.loads((tmp_path / "predictions.run.json").read_text())["workers"] == 1
+    with pytest.raises(ValueError, match="num_workers"):
+        train_sentiment.main(**options, workers=-1)
+    with pytest.raises(ValueError, match="num_workers"):
+        predict(tmp_path, data, options, workers=-1)
 
 
 @pytest.mark.parametrize("kind", ["graft", "speech"])

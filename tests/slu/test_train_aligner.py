@@ -162,16 +162,17 @@ def test_the_rate_rises_in_a_line_and_falls_in_one():
     assert optimizer.param_groups[0]["lr"] == 0
 
 
-def align(options, models, part, folder, batch_size=1):
+def align(options, models, part, folder, batch_size=1, settings=None, **more):
     out = folder / "words.csv"
     align_words.main(
         weights=options["weights"],
         text=models[1],
         part=[part],
-        settings=json.dumps({"device": "cpu", "batch_size": batch_size, "workers": 0}),
+        settings=json.dumps({"device": "cpu", "batch_size": batch_size} | (settings or {})),
         threads=1,
         out=out,
         record=folder / "words.run.json",
+        **more,
     )
     return read_word_times(out)
 
@@ -200,6 +201,21 @@ def test_words_are_in_order_within_the_audio_and_do_not_depend_on_the_batch(
             assert all(a.end_s == b.start_s for a, b in itertools.pairwise(words))
         other = [t for word in together[clip.id] for t in (word.start_s, word.end_s)]
         assert other == pytest.approx(times, abs=1e-3)
+
+
+def test_loading_processes_are_the_options(speech, tmp_path):
+    models, train, dev = speech
+    options = training_options(tmp_path / "run", models, train, dev, epochs=1)
+    settings = json.loads(options["settings"]) | {"workers": -1}  # torch refuses to start -1
+    train_aligner.main(**options | {"settings": json.dumps(settings)})
+    assert json.loads(options["record"].read_text())["workers"] == 0
+    align(options, models, dev, tmp_path, settings={"workers": -1})
+    align(options, models, dev, tmp_path, workers=1)
+    assert json.loads((tmp_path / "words.run.json").read_text())["workers"] == 1
+    with pytest.raises(ValueError, match="num_workers"):
+        train_aligner.main(**options, workers=-1)
+    with pytest.raises(ValueError, match="num_workers"):
+        align(options, models, dev, tmp_path, workers=-1)
 
 
 def test_best_needs_no_training_for_words_of_letters_of_equal_length(speech, tmp_path):

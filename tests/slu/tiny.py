@@ -154,7 +154,6 @@ def training_options(folder: Path, models, train: Path, dev: Path | None = None,
         "device": "cpu",
         "devices": 1,
         "precision": "32-true",
-        "workers": 0,
     }
     return {
         "run": "tiny",

@@ -233,7 +233,7 @@ class Cluster:
             # The cluster may have registered itself already.
             subprocess.run(["sacctmgr", "-i", "add", *what], check=False, capture_output=True)
 
-    def _wait(self, condition: Callable[[], object], what: str, seconds: float = 90) -> None:
+    def _wait(self, condition: Callable[[], object], what: str, seconds: float = 300) -> None:
         try:
             wait_for(condition, seconds)
         except AssertionError:
@@ -260,7 +260,7 @@ def said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 180, every: float = 0.1) -> object:
+def wait_for(condition: Callable[[], object], seconds: float = 600, every: float = 0.1) -> object:
     """Wait until `condition()` is true; return what it gave."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -27,7 +27,7 @@ def ask(folder, command, *arguments):
         env={**os.environ, "PYTHONPATH": str(folder / "workflow")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -95,9 +95,9 @@ def test_elsewhere_with_a_space_in_the_path(slurm, origin, tmp_path, arguments, 
 def test_a_gpu_job_gets_the_gpu_and_others_do_not(slurm):
     asked = ["srun", "--time=1", "bash", "-c", "echo [$CUDA_VISIBLE_DEVICES]"]
     with_gpu = subprocess.run(
-        [asked[0], "--gpus=1", *asked[1:]], capture_output=True, text=True, timeout=60
+        [asked[0], "--gpus=1", *asked[1:]], capture_output=True, text=True, timeout=600
     )
-    without = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    without = subprocess.run(asked, capture_output=True, text=True, timeout=600)
     assert with_gpu.stdout.strip() == "[0]"
     assert without.stdout.strip() == "[]"
 
@@ -126,7 +126,7 @@ def submitted(slurm, origin, tmp_path, arguments, snakemake):
             with contextlib.suppress(IndexError):
                 subprocess.run(["scancel", said("squeue", "-h", "-o", "%A").split()[0]])
             subprocess.run(["scontrol", "update", f"NodeName={_node()}", "State=RESUME"])
-            running.result(timeout=120)
+            running.result(timeout=900)
 
 
 def _node():

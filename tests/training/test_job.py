@@ -8,7 +8,7 @@ import pytest
 from hearsay.training.job import Job
 
 STEP = "hearsay.asr.train_recogniser"
-OPTIONS = {"device": "cpu", "precision": "32-true", "workers": 2, "recipe": {"epochs": 3}}
+OPTIONS = {"device": "cpu", "precision": "32-true", "recipe": {"epochs": 3}}
 
 
 @pytest.fixture
@@ -18,8 +18,9 @@ def data(tmp_path):
     return path
 
 
-def job(data, *, seed=0, **changes):
-    return Job(STEP, OPTIONS | changes, settings={"run": "a"}, inputs=[data], seed=seed, threads=1)
+def job(data, *, seed=0, workers=2, **changes):
+    told = {"settings": {"run": "a"}, "inputs": [data], "threads": 1, "workers": workers}
+    return Job(STEP, OPTIONS | changes, seed=seed, **told)
 
 
 def test_a_checkpoint_is_gone_on_from_where_nothing_that_counts_has_changed(data, tmp_path):
@@ -48,6 +49,7 @@ def test_the_record_tells_settings_inputs_and_facts(data, tmp_path):
     job(data, seed=7).write(trained, tmp_path / "h.csv", tmp_path / "r.json", steps=20)
     record = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert (record["seed"], record["threads"], record["epochs"], record["steps"]) == (7, 1, 2, 20)
+    assert record["workers"] == 2
     assert record["settings"]["run"] == "a"
     assert record["settings"]["recipe"] == {"epochs": 3}
     assert record["inputs"][0]["path"].endswith("data.csv")

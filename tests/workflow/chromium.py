@@ -5,9 +5,10 @@ import fcntl
 import json
 import os
 import subprocess
-from collections import deque
+import time
 from pathlib import Path
 
+LONGEST = 120.0  # seconds, of what takes a moment where nothing else runs
 KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), " ": (32, " ")}
 KEYS |= {f"Arrow{name}": (37 + k, "") for k, name in enumerate(["Left", "Up", "Right", "Down"])}
 
@@ -36,17 +37,18 @@ class Chromium:
         for end in theirs:
             os.close(end)
         self._to, self._from = os.fdopen(ends[0][1], "wb", 0), os.fdopen(ends[1][0], "rb", 0)
-        self._number, self._rest, self._events = 0, b"", deque()
+        self._number, self._rest, self._loaded = 0, b"", set()
         self.complaints, self.requests, self._session = [], [], None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def close(self):
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(LONGEST)
         self._to.close()
         self._from.close()
 
@@ -62,8 +64,9 @@ class Chromium:
         return message
 
     def _note(self, method, params):
-        self._events.append(method)
-        if method == "Runtime.exceptionThrown":
+        if method == "Page.lifecycleEvent" and params["name"] == "load":
+            self._loaded.add(params["loaderId"])
+        elif method == "Runtime.exceptionThrown":
             self.complaints.append(str(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
             self.complaints.append(str(params["args"]))
@@ -92,10 +95,10 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", features=features)
 
     def open(self, path):
-        """Open a file and wait until it is loaded."""
-        self._events.clear()
-        self.call("Page.navigate", url=Path(path).as_uri())
-        while "Page.loadEventFired" not in self._events:
+        """Open a file and wait until it, and not the page before, is loaded; the mouse is aside."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0)
+        loader = self.call("Page.navigate", url=Path(path).as_uri())["loaderId"]
+        while loader not in self._loaded:
             self._read()
 
     def run(self, script):
@@ -103,6 +106,13 @@ class Chromium:
         done = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
+
+    def wait_for(self, script):
+        """Wait until a JavaScript expression is true."""
+        deadline = time.monotonic() + LONGEST
+        while not self.run(script):
+            assert time.monotonic() < deadline, f"never came true: {script}"
+            time.sleep(0.05)
 
     def press(self, *keys):
         """Press keys one after the other."""

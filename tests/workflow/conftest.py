@@ -9,8 +9,8 @@ import pytest
 def copy(demo, tmp_path):
     """The demo's folder with everything in it, metadata and times included."""
     folder = tmp_path / "copy"
-    # Datasets are no declared output: their records, which are, suffice.
-    datasets = shutil.ignore_patterns("simulated")
+    # Datasets are no declared output: their records, which are, suffice. Nor is an environment.
+    datasets = shutil.ignore_patterns("simulated", ".venv")
     shutil.copytree(demo, folder, symlinks=True, ignore=datasets)
     return folder
 

@@ -231,7 +231,11 @@ def test_only_a_language_of_the_configuration_is_handed_its_alphabet(
         ),
         (
             {"asr": {"figures": {"2": ["15x5-scratch", "15x5-pubic"]}}},
-            "asr.figures.2: no run '15x5-pubic' of ru; there are: 5x3-scratch",
+            "asr.figures.2: no run '15x5-pubic' of ru in config/experiments/asr.tsv; there",
+        ),
+        (
+            {"asr": {"figures": {"2": ["scratch", "transfer"]}}},
+            "asr.figures.2: no run 'scratch' of ru in config/experiments/asr.tsv; there",
         ),
         (
             {"speech_corpora": {"cv-de": {"parts": {"dev": ["dev"]}, "training": ["trian"]}}},
@@ -248,6 +252,70 @@ def test_faults_of_the_settings_are_one_message(origin, snakemake, tmp_path, set
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(settings))
     done = snakemake(origin, "--dry-run", "--configfile", path, "--cores", "1", "asr")
+    assert done.status != 0
+    assert told in done.text
+    assert "Traceback" not in done.text
+
+
+def test_a_figure_in_a_language_without_runs_is_left_out_and_told(
+    origin, snakemake, tmp_path
+) -> None:
+    table = tmp_path / "mine.tsv"
+    table.write_text(
+        "language\trun\tcorpora\tvalidation\ttests\tseeds\n"
+        "en\tmine\tlibrispeech/train\tlibrispeech/dev-clean\tlibrispeech/dev-clean\t0\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"asr": {"experiments": str(table), "figures": {"3": []}}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "asr")
+    assert done.status == 0, done.text
+    assert f"asr.figures.2: left out: {table} has no run of ru; name others" in done.text
+    assert "asr.figures.3" not in done.text
+
+
+def test_runs_of_a_language_that_is_not_chosen_may_be_in_a_figure(origin, snakemake) -> None:
+    figures = 'asr={"languages": ["de"], "figures": {"2": ["english", "accents"], "3": []}, '
+    figures += '"figure_languages": {"2": "en"}}'
+    done = snakemake(origin, "--profile", "profiles/demo", "--dry-run", "asr", "--config", figures)
+    assert done.status == 0, done.text
+    assert "asr.figures" not in done.text
+
+
+@pytest.mark.parametrize(
+    ("tables", "columns", "told"),
+    [
+        (
+            *("3=15x5 LSS", {}),
+            "asr.experiments, Table 3: mine: the table has no published row 15x5 LSS; it has 15x5",
+        ),
+        (
+            *("6=15x5 CV-ge", {"6": {"WER": {"en": "librispeech/dev-clean"}}}),
+            "asr.experiments, Table 6: mine is of language en, but the published row 15x5 CV-ge of",
+        ),
+        (
+            *("3", {"3": {"dev-claen": "librispeech/dev-clean"}}),
+            "asr.tables.3: the table has no column dev-claen; it has dev-clean, dev-other, NSC1",
+        ),
+        ("6", {}, "asr.tables.6: WER has no test set of language en"),
+        (
+            *("4", {}),
+            "asr.experiments, Table 4: mine is tested on none of nsc1/dev, nsc2/dev, which "
+            "asr.tables.4 names: test it there",
+        ),
+    ],
+)
+def test_a_row_that_its_table_could_not_show_is_refused_before_it_is_trained(
+    origin, snakemake, tmp_path, tables, columns, told
+) -> None:
+    table = tmp_path / "mine.tsv"
+    table.write_text(
+        "language\trun\tcorpora\tvalidation\ttests\tseeds\ttables\n"
+        "en\tmine\tlibrispeech/train\tlibrispeech/dev-clean\tlibrispeech/dev-clean\t0\t"
+        f"{tables}\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"asr": {"experiments": str(table), "tables": columns}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "asr")
     assert done.status != 0
     assert told in done.text
     assert "Traceback" not in done.text

@@ -110,7 +110,7 @@ def run(arguments, checkout, **environment):
         env={**os.environ, "PYTHONPATH": str(checkout / "workflow"), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
 

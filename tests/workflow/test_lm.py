@@ -137,7 +137,7 @@ def test_a_licensed_corpus_is_planned_once_it_is_there(origin, snakemake, tmp_pa
     [
         ({"experiments": "absent.tsv"}, "absent.tsv"),
         ({"tables": {"1": "pbt"}}, "no such corpus in text_corpora"),
-        ({"corpora": ["pbt"]}, "lm.corpora: 'pbt' has no row"),
+        ({"corpora": ["pbt"]}, 'lm.corpora[0] = "pbt": no such corpus in text_corpora'),
         ({"tables": {"3": "ptb"}}, "lm.tables"),
     ],
 )
@@ -147,4 +147,22 @@ def test_faults_of_the_settings_are_one_message(origin, snakemake, tmp_path, set
     done = snakemake(origin, "--dry-run", "--configfile", path, "--cores", "1", "lm")
     assert done.status != 0
     assert told in done.text
+    assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_unknown_published_row_is_refused_before_anything_is_trained(
+    origin, snakemake, tmp_path, shown
+) -> None:
+    table, mine = tmp_path / "mine.tsv", tmp_path / "mine.yaml"
+    table.write_text(
+        "corpus\trun\tpreset\tseeds\tpublished\nwikitext-2\tmine\tsmall\t0\tEGRU 1351\n"
+    )
+    tables = {"2": "wikitext-2" if shown else "ptb"}
+    mine.write_text(yaml.safe_dump({"lm": {"experiments": str(table), "tables": tables}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "lm")
+    assert done.status != 0
+    where = "Table 2" if shown else "wikitext-2"
+    told = "mine: the table has no published row EGRU 1351; it has LSTM, AWD-LSTM"
+    assert f"lm.experiments, {where}: {told}" in done.text
     assert "Traceback" not in done.text

@@ -25,7 +25,7 @@ def threads(folder, head):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     return max(int(path.read_text()) for path in (folder / "threads").iterdir())

@@ -203,11 +203,12 @@ def test_differences_are_to_the_papers_test_set_and_models_alone(
     [
         ({"slu": {"aligners": "absent.tsv"}}, "absent.tsv"),
         ({"slu": {"alignment": ["librispeech/dev-clean"]}}, "is of kind librispeech"),
-        ({"slu": {"alignment": ["timit"]}}, "'timit' is not corpus/part"),
-        ({"slu": {"alignment": ["timit/other"]}}, "timit has no part 'other'"),
-        ({"slu": {"speech_encoder": "nobody"}}, "slu.speech_encoder: no model 'nobody'"),
+        ({"slu": {"alignment": ["timit"]}}, "did you mean 'timit/test'?"),
+        ({"slu": {"alignment": ["timit/other"]}}, "did you mean 'timit/test'?"),
+        ({"slu": {"speech_encoder": "nobody"}}, 'slu.speech_encoder = "nobody": no such model'),
+        ({"slu": {"text_encoder": None}}, "slu.text_encoder: run 'cosine' of slu.aligners starts"),
         ({"slu": {"shown_runs": ["nobody"]}}, "slu.shown_runs: no aligner 'nobody'"),
-        ({"slu": {"ctc_model": "nobody"}}, "slu.ctc_model: no model 'nobody'"),
+        ({"slu": {"ctc_model": "nobody"}}, 'slu.ctc_model = "nobody": no such model'),
         ({"slu": {"devices": 0}}, "slu.devices"),
     ],
 )
@@ -217,3 +218,46 @@ def test_wrong_settings_are_told(origin, snakemake, tmp_path, settings, told) ->
     done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "slu")
     assert done.status != 0
     assert told in done.text
+
+
+def test_a_model_that_a_row_names_is_told_with_its_row(origin, snakemake, tmp_path) -> None:
+    table = tmp_path / "mine.tsv"
+    table.write_text(
+        "run\tpreset\tcorpora\tvalidation\tseeds\tspeech\n"
+        "mine\tpaper\tlibrispeech/train\tlibrispeech/dev-clean\t0\tnobody\n"
+    )
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump({"slu": {"aligners": str(table), "shown_runs": []}}))
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "slu")
+    assert done.status != 0
+    assert "slu.aligners, run 'mine': speech: no model 'nobody'; there are: vgg11" in done.text
+
+
+@pytest.mark.parametrize(
+    ("key", "table", "told"),
+    [
+        (
+            "aligners",
+            "run\tpreset\tcorpora\tseeds\tpublished\nmine\tpaper\tlibrispeech/train\t0\tCIF\n",
+            "slu.aligners, Table 1: mine: the table has no published row CIF; it has CIF with",
+        ),
+        (
+            "sentiment",
+            "run\tkind\tcorpora\tvalidation\ttests\tseeds\tpublished\n"
+            "mine\ttext\tslue/fine-tune\tslue/dev\tslue/dev\t0\tBERT\n",
+            "slu.sentiment, Table 3: mine: the table has no published row BERT; it has N/A",
+        ),
+    ],
+)
+def test_an_unknown_published_row_is_refused_before_anything_is_trained(
+    origin, snakemake, tmp_path, key, table, told
+) -> None:
+    file, mine = tmp_path / "mine.tsv", tmp_path / "mine.yaml"
+    file.write_text(table)
+    mine.write_text(
+        yaml.safe_dump({"slu": {"sentiment": None, "shown_runs": []} | {key: str(file)}})
+    )
+    done = snakemake(origin, "--dry-run", "--configfile", mine, "--cores", "1", "slu")
+    assert done.status != 0
+    assert told in done.text
+    assert "Traceback" not in done.text

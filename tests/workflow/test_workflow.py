@@ -314,6 +314,21 @@ def test_a_story_that_the_manifest_lacks_is_named_before_anything_is_fetched(
     assert f"brain.{key}: UTS01 has no story 'nowhere' in brain.stories and resources" in done.text
 
 
+def test_published_values_of_another_form_are_refused_before_anything_is_trained(clone, snakemake):
+    folder = clone()
+    files = sorted((folder / "resources" / "published").glob("*.csv"))
+    assert len(files) == 5
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        lines = text.splitlines(keepends=True)
+        file.write_text("".join([*lines[:2], lines[1], *lines[2:]]), encoding="utf-8")
+        done = snakemake(folder, "--dry-run", "--cores", "1", "spectral")
+        assert done.status != 0, file
+        assert f"resources/published/{file.name}: line 3: more than one row of" in done.text
+        assert "Traceback" not in done.text
+        file.write_text(text, encoding="utf-8")
+
+
 def test_a_missing_weights_file_is_named(origin, snakemake, tmp_path):
     config = one_model_config(tmp_path / "my.yaml", tmp_path / "absent.safetensors")
     done = snakemake(origin, "--configfile", config, "--dry-run", "--cores", "1")

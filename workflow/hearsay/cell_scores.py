@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hearsay.errors import InputError, reason_of
-from hearsay.files import files_below
+from hearsay.files import finished_below
 from hearsay.lineage import Lineage, Record
 from hearsay.metrics.scores import SCORE_COLUMNS, read_scores
 from hearsay.paper.tables import Column, Row, is_missing
@@ -56,8 +56,8 @@ def has_scores(file: Path) -> bool:
 
 
 def score_files(results: Path) -> list[Path]:
-    """All score files below `results`."""
-    return [file for file in files_below(results) if file.suffix == ".csv" and has_scores(file)]
+    """All finished score files below `results`."""
+    return [file for file in finished_below(results) if file.suffix == ".csv" and has_scores(file)]
 
 
 def scores_behind(

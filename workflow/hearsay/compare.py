@@ -2,7 +2,8 @@
 
 Rows of all score files and tables are matched by what names them, and their numbers and texts held
 against each other; equal ones are counted and hidden. Then it is said which runs differ in
-settings, seed, code, commit or data, with both values, and which files only one folder has.
+settings, seed, code, commit or data, with both values, and which files only one folder has; those
+that are being written, or that a killed step left, are named apart.
 
 Example:
 
@@ -21,8 +22,8 @@ import typer
 from hearsay.cell_scores import score_files
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
-from hearsay.files import whole_file
-from hearsay.lineage import SUFFIX, Lineage
+from hearsay.files import files_below, unfinished, whole_file
+from hearsay.lineage import Lineage, table_files
 from hearsay.metrics.scores import read_scores
 from hearsay.paper.tables import Row, Table, is_missing, read_table
 from hearsay.run_facts import Values, run_lines, unlike_runs
@@ -47,12 +48,15 @@ class Comparison:
     runs : facts that differ by run record that both folders have, each with both values
         (`hearsay.run_facts.unlike_runs`).
     only : files that one folder alone has, by ``"a"`` and ``"b"``.
+    unfinished : files and folders that are being written or that killed steps left, likewise; they
+        count as no difference.
     """
 
     rows: pd.DataFrame
     equal: Counter[str]
     runs: dict[str, dict[str, Values]]
     only: dict[str, list[str]]
+    unfinished: dict[str, list[str]]
 
 
 def compare_folders(a: Path, b: Path, tolerance: float = 0.0) -> Comparison:
@@ -84,7 +88,13 @@ def compare_folders(a: Path, b: Path, tolerance: float = 0.0) -> Comparison:
         equal,
         unlike_runs(*lineages),
         {"a": sorted(every[0] - every[1]), "b": sorted(every[1] - every[0])},
+        {"a": _unfinished(a), "b": _unfinished(b)},
     )
+
+
+def _unfinished(results: Path) -> list[str]:
+    found = {unfinished(path.relative_to(results)) for path in files_below(results)}
+    return sorted(path.as_posix() for path in found if path is not None)
 
 
 def _files(a: Path, b: Path) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -93,8 +103,7 @@ def _files(a: Path, b: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     for results in (a, b):
         if not results.is_dir():
             raise InputError(f"{results}: no such folder")
-        found = score_files(results)
-        found += [p for p in results.glob("tables/*.json") if not p.name.endswith(SUFFIX)]
+        found = [*score_files(results), *table_files(results)]
         if not found:
             raise InputError(
                 f"{results}: holds neither score files nor tables/; nothing to compare"
@@ -220,6 +229,9 @@ def as_text(comparison: Comparison, limit: int) -> str:
     lines += run_lines(comparison.runs, limit)
     for side, names in comparison.only.items():
         lines += [f"only in {side.upper()}: {name}" for name in names]
+    for side, names in comparison.unfinished.items():
+        told = f"unfinished in {side.upper()}, being written or left by a killed step: "
+        lines += [told + name for name in names]
     return "\n".join(lines)
 
 

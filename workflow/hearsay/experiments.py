@@ -6,7 +6,7 @@ leaves a default. Light: imports neither torch nor numpy.
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from hearsay.errors import InputError
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
+Experiment = TypeVar("Experiment")
 
 _SET = re.compile(r"([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)(?:\*([0-9.]+))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -80,6 +81,40 @@ def read_rows(
         cells += [""] * (len(header) - len(cells))
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         yield f"{path}, line {number}", row
+
+
+def read_table(
+    path: Path | str,
+    of_row: Callable[[str, dict[str, str]], Experiment],
+    *,
+    columns: Sequence[str],
+    recipe: type[BaseModel],
+    required: Sequence[str],
+    within: str = "",
+) -> list[Experiment]:
+    """The experiments of a table, one a row.
+
+    Parameters
+    ----------
+    of_row : makes one of where it stands and its cells, as `read_rows` gives them.
+    columns : that the table may have besides the keys of `recipe`.
+    required : columns that it must have, ``run`` among them.
+    within : column within which runs have names of their own; none: in the whole table.
+
+    Raises
+    ------
+    InputError
+        as `read_rows`, and for a run that stands there twice.
+    """
+    known = [*columns, *recipe.model_fields]
+    found = {}
+    for where, row in read_rows(path, known=known, required=required):
+        experiment, name = of_row(where, row), (row.get(within, ""), row["run"])
+        if name in found:
+            of = f" of {name[0]}" if within else ""
+            raise InputError(f"{where}: run {name[1]!r}{of} stands there twice")
+        found[name] = experiment
+    return list(found.values())
 
 
 def seeds_of(where: str, text: str) -> tuple[int, ...]:

@@ -6,13 +6,16 @@ Nothing here changes a number, so this module is left out of every code digest.
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hearsay.errors import InputError
 from hearsay.storage import told_if_unwritable
+
+_UNFINISHED = re.compile(r"\..+\.partial(\.[^.]*)?")
 
 
 @contextlib.contextmanager
@@ -45,7 +48,7 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with told_if_unwritable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(".partial", f".{path.name}.", path.parent))
     try:
         with told_if_unwritable(path):
             yield temporary
@@ -80,6 +83,21 @@ def sha256_of(path: Path | str) -> str:
         return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def unfinished(path: PurePath) -> PurePath | None:
+    """The temporary file or folder that `path` is or lies in, by the names that are used here.
+
+    It is being written, or was left by a step that was killed. None for what is finished.
+    """
+    ends = (k for k, part in enumerate(path.parts, start=1) if _UNFINISHED.fullmatch(part))
+    end = next(ends, 0)
+    return PurePath(*path.parts[:end]) if end else None
+
+
+def finished_below(folder: Path | str) -> list[Path]:
+    """As `files_below`, without what is unfinished."""
+    return [file for file in files_below(folder) if unfinished(file.relative_to(folder)) is None]
 
 
 def files_below(folder: Path | str) -> list[Path]:

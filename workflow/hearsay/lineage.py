@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from hearsay.errors import InputError, reason_of
-from hearsay.files import files_below, sha256_of
+from hearsay.files import finished_below, sha256_of, unfinished
 
 SUFFIX = ".run.json"
 # What every record holds (`hearsay.provenance.Run`); a step may add to it.
@@ -90,6 +90,12 @@ def possible_records(file: PurePath) -> Iterator[PurePath]:
             yield above.with_name(f"{SHARED[above.name]}{SUFFIX}")
 
 
+def table_files(results: Path) -> list[Path]:
+    """The finished tables of `results`, as JSON."""
+    found = sorted(results.glob("tables/*.json"))
+    return [p for p in found if not p.name.endswith(SUFFIX) and not unfinished(Path(p.name))]
+
+
 def command_of(record: Record, target: PurePath | str, snakemake: str) -> str:
     """The shell command that makes a run's results again, in the folder that Snakemake ran in.
 
@@ -126,7 +132,7 @@ class Lineage:
         """All records below `results` by their path."""
         if not self.results.is_dir():
             raise InputError(f"{self.results}: no such folder; give the one that holds tables/")
-        paths = [path for path in files_below(self.results) if path.name.endswith(SUFFIX)]
+        paths = [path for path in finished_below(self.results) if path.name.endswith(SUFFIX)]
         return {path: read_record(path) for path in paths}
 
     @cached_property

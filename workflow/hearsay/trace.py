@@ -25,7 +25,7 @@ from hearsay.cell_scores import CellScores, as_dicts, score_lines, scores_behind
 from hearsay.chain import Link, as_dict, chain, chain_lines, changed, facts, lost, run_lines
 from hearsay.command_line import run_app
 from hearsay.errors import InputError
-from hearsay.lineage import SUFFIX, Lineage, Record
+from hearsay.lineage import Lineage, Record, table_files
 from hearsay.paper.tables import Column, Row, Table, is_missing, plain, read_table
 from hearsay.provenance import ROOT
 from hearsay.storage import told_if_unreadable
@@ -88,7 +88,7 @@ def path_of(results: Path, table: str) -> Path:
     path = results / "tables" / f"{table}.json"
     if path.is_file():
         return path
-    known = sorted(p.stem for p in path.parent.glob("*.json") if not p.name.endswith(SUFFIX))
+    known = [file.stem for file in table_files(results)]
     there = _choices(table, known) if known else "run `snakemake tables` first"
     raise InputError(f"{path}: no such table; {there}")
 

@@ -1,5 +1,7 @@
 """What the rules of recognisers and their tables use: experiments, sources, tests, paths."""
 
+from snakemake.logging import logger
+
 from hearsay.asr.recipes import check_experiments, read_experiments as read_asr_experiments
 from hearsay.corpora.alphabets import labels_of as labels_of_alphabet
 
@@ -9,27 +11,31 @@ def labels_of_language(language):
     return labels_of_alphabet(language, own_alphabet(language))
 
 
-def read_recognition():
-    """What `asr.experiments` names: experiments by language and run."""
+def read_asr_table():
+    """What `asr.experiments` names: all experiments."""
     table = settings.asr.experiments
     if table is None:
-        return {}
+        return []
     path = table_path("asr.experiments", table)
     corpora = {
         name: (corpus.language, list(corpus.parts), corpus.training)
         for name, corpus in settings.speech_corpora.items()
     }
-    chosen = settings.asr.languages
     with told_by_snakemake():
         experiments = read_asr_experiments(path)
         check_experiments(experiments, corpora, settings.models, labels_of_language)
-        for language in chosen or []:
+        for language in settings.asr.languages or []:
             if all(experiment.language != language for experiment in experiments):
                 raise InputError(f"asr.languages: no run of {language!r} in {table}")
-    found = {}
-    for experiment in experiments:
-        if chosen is None or experiment.language in chosen or is_source(experiment, experiments):
-            found.setdefault(experiment.language, {})[experiment.run] = experiment
+    return experiments
+
+
+def chosen(experiments):
+    """Experiments of the languages that are used, and their sources, by language and run."""
+    languages, found = settings.asr.languages, {}
+    for each in experiments:
+        if languages is None or each.language in languages or is_source(each, experiments):
+            found.setdefault(each.language, {})[each.run] = each
     return found
 
 
@@ -43,19 +49,26 @@ def is_source(experiment, experiments):
     )
 
 
-ASR = read_recognition()
+ASR_TABLE = read_asr_table()
+ASR = chosen(ASR_TABLE)
 
 
 def check_figures():
-    """Refuse a figure of which some runs are in the table and others are not."""
-    for figure, runs in settings.asr.figures.items():
+    """Refuse figures of runs that the table lacks; tell of those in a language that it lacks."""
+    table = settings.asr.experiments
+    for figure, runs in settings.asr.figures.items() if table else []:
         language = settings.asr.figure_languages.get(figure)
-        known = ASR.get(language, {})
+        known = [each.run for each in ASR_TABLE if each.language == language]
         wrong = [run for run in runs if run not in known]
-        if wrong and len(wrong) < len(runs):
+        if wrong and known:
             raise WorkflowError(
-                f"asr.figures.{figure}: no run {wrong[0]!r} of {language}; there are: "
-                f"{', '.join(known)}"
+                f"asr.figures.{figure}: no run {wrong[0]!r} of {language} in {table}; there are: "
+                f"{', '.join(known)}; name two of them, or set asr.figures.{figure} to []"
+            )
+        if wrong and workflow.is_main_process:
+            logger.warning(
+                f"asr.figures.{figure}: left out: {table} has no run of {language}; name others "
+                f"there and in asr.figure_languages.{figure}, or set asr.figures.{figure} to []"
             )
 
 

@@ -26,19 +26,9 @@ ALIGNERS = table_of("aligners", read_aligners)
 SENTIMENT = table_of("sentiment", read_sentiment)
 
 
-def slu_part(key, text):
-    """A part of a corpus that a setting names as `corpus/part`."""
-    try:
-        (part,) = parse_sets(f"slu.{key}", "part", text)
-        check_sets(f"slu.{key}", [part], PARTS_OF)
-    except (InputError, ValueError) as error:
-        raise WorkflowError(str(error)) from None
-    return part
-
-
 def timed_parts():
     """Parts on which aligners are judged, as the settings have them."""
-    parts = [slu_part("alignment", text) for text in settings.slu.alignment]
+    parts = parse_sets("slu.alignment", "part", " ".join(settings.slu.alignment))
     for part in parts:
         kind = settings.speech_corpora[part.corpus].kind
         if kind not in TIMED:
@@ -52,14 +42,21 @@ def timed_parts():
 def check_understanding():
     """Refuse settings of this system that name what there is not."""
     slu = settings.slu
-    for run, each in [*ALIGNERS.items(), *SENTIMENT.items()]:
-        for key, given in (("speech_encoder", "speech"), ("text_encoder", "text")):
-            name = getattr(each, given, "") or getattr(slu, key)
-            if name not in settings.models:
-                known = ", ".join(settings.models) or "none"
-                raise WorkflowError(f"slu.{key}: no model {name!r}; there are: {known}")
-    if slu.ctc_model is not None and slu.ctc_model not in settings.models:
-        raise WorkflowError(f"slu.ctc_model: no model {slu.ctc_model!r}")
+    known = ", ".join(settings.models) or "none"
+    rows = [("aligners", each) for each in ALIGNERS.values()]
+    rows += [("sentiment", each) for each in SENTIMENT.values()]
+    for table, each in rows:
+        for key, column in (("speech_encoder", "speech"), ("text_encoder", "text")):
+            name = getattr(each, column)
+            if name and name not in settings.models:
+                raise WorkflowError(
+                    f"slu.{table}, run {each.run!r}: {column}: no model {name!r}; there are: {known}"
+                )
+            if not name and getattr(slu, key) is None:
+                raise WorkflowError(
+                    f"slu.{key}: run {each.run!r} of slu.{table} starts from it: name one of models; "
+                    f"there are: {known}"
+                )
     for run, each in SENTIMENT.items():
         if each.aligner and each.aligner not in ALIGNERS:
             known = ", ".join(ALIGNERS) or "none"

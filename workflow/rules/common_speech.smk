@@ -27,11 +27,8 @@ def language_name(language):
 
 def tiny_speech_parts(model):
     """Parts of corpora that a tiny speech encoder learns from."""
-    where = f"models.{model}.tiny_speech.speech"
     named = model_settings(model, "tiny_speech").tiny_speech.speech
-    parts = parse_sets(where, "part", " ".join(named))
-    check_sets(where, parts, PARTS_OF)
-    return parts
+    return parse_sets(f"models.{model}.tiny_speech.speech", "part", " ".join(named))
 
 
 def tiny_speech_settings(model):

@@ -1,6 +1,5 @@
 """Tables and figures of the QuartzNet transfer paper: cheap steps that read scores and histories."""
 
-PUBLISHED_ASR = "resources/published/asr.csv"
 ASR_TITLES = {
     "3": "Fine-tuning on Singapore English",
     "4": "Fine-tuning on two parts of the Singapore corpus",

@@ -1,6 +1,5 @@
 """Tables and figure of BP-GPT: cheap steps that read scores and decoded stories."""
 
-PUBLISHED_BPGPT = "resources/published/bpgpt.csv"
 EXAMPLES = shown_setting()
 
 BPGPT_TABLES = {

@@ -1,7 +1,5 @@
 """Tables and figures of the capacity metrics: cheap steps that read audits and published values."""
 
-# Files of the repository enter by content (code_of), not as input: a fresh clone makes them new.
-PUBLISHED = "resources/published/capacity.csv"
 SERIES = json.dumps([{"model": m, "series": settings.models[m].series} for m in AUDITED])
 ESD = settings.spectral.esd or AUDITED[0]
 PAIR = settings.spectral.pair
@@ -47,7 +45,7 @@ rule capacity_table1:
     params:
         step="hearsay.paper.capacity_table1",
         models=SERIES,
-        code=code_of("hearsay.paper.capacity_table1", PUBLISHED),
+        code=code_of("hearsay.paper.capacity_table1", PUBLISHED_CAPACITY),
     shell:
         "python -m hearsay.step {params.step:q} --summary {input.summary:q}"
         " --models {params.models:q} --csv {output.csv:q} --markdown {output.markdown:q}"
@@ -73,7 +71,7 @@ use rule capacity_table1 as capacity_table2 with:
     params:
         step="hearsay.paper.capacity_table2",
         models=SERIES,
-        code=code_of("hearsay.paper.capacity_table2", PUBLISHED),
+        code=code_of("hearsay.paper.capacity_table2", PUBLISHED_CAPACITY),
 
 
 rule capacity_figure1:
@@ -100,7 +98,7 @@ rule capacity_figure1:
         runtime=grown("10m"),
     params:
         models=SERIES,
-        code=code_of("hearsay.paper.capacity_figure1", PUBLISHED),
+        code=code_of("hearsay.paper.capacity_figure1", PUBLISHED_CAPACITY),
     shell:
         "python -m hearsay.step hearsay.paper.capacity_figure1 --summary {input.summary:q}"
         " --models {params.models:q} --svg {output.svg:q} --png {output.png:q}"
@@ -131,7 +129,7 @@ rule capacity_figure2:
     params:
         step="hearsay.paper.capacity_figure2",
         models=SERIES,
-        code=code_of("hearsay.paper.capacity_figure2", PUBLISHED),
+        code=code_of("hearsay.paper.capacity_figure2", PUBLISHED_CAPACITY),
     shell:
         "python -m hearsay.step {params.step:q} --summary {input.summary:q}"
         " --models {params.models:q} --svg {output.svg:q} --png {output.png:q}"
@@ -155,7 +153,7 @@ use rule capacity_figure2 as capacity_figure3 with:
     params:
         step="hearsay.paper.capacity_figure3",
         models=SERIES,
-        code=code_of("hearsay.paper.capacity_figure3", PUBLISHED),
+        code=code_of("hearsay.paper.capacity_figure3", PUBLISHED_CAPACITY),
 
 
 rule capacity_figure4:

@@ -1,6 +1,5 @@
 """Tables and figures of the EGRU paper: cheap steps that read scores, histories and timings."""
 
-PUBLISHED_EGRU = "resources/published/egru.csv"
 EGRU_TABLES = {
     f"egru_table{number}": (f"Table {number}", f"Language models on {corpus}")
     for number, corpus in EGRU_CORPORA.items()

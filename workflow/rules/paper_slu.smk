@@ -1,6 +1,5 @@
 """Tables and figures of the WaBERT paper: cheap steps that read scores and states."""
 
-PUBLISHED_WABERT = "resources/published/wabert.csv"
 WABERT_TABLES = {
     **(
         {

@@ -13,7 +13,7 @@ from hearsay.experiments import (
     check_name,
     check_sets,
     parse_sets,
-    read_rows,
+    read_table,
     recipe_of_row,
     seeds_of,
 )
@@ -79,15 +79,14 @@ def read_experiments(path: Path | str) -> list[Experiment]:
     InputError
         naming file, line and column.
     """
-    known = [*COLUMNS, *RecogniserRecipe.model_fields]
-    found = [
-        _experiment(where, row) for where, row in read_rows(path, known=known, required=_REQUIRED)
-    ]
-    names = [(e.language, e.run) for e in found]
-    for language, run in names:
-        if names.count((language, run)) > 1:
-            raise InputError(f"{path}: run {run!r} of {language} stands there twice")
-    return found
+    return read_table(
+        path,
+        _experiment,
+        columns=COLUMNS,
+        recipe=RecogniserRecipe,
+        required=_REQUIRED,
+        within="language",
+    )
 
 
 def check_experiments(
@@ -187,6 +186,11 @@ def _experiment(where: str, row: Mapping[str, str]) -> Experiment:
         )
     if not source and recipe.decoder == "same-alphabet":
         raise InputError(f"{where}: decoder = 'same-alphabet' asks for a source to take it from")
+    if recipe.blank_bias is not None and recipe.decoder == "same-alphabet":
+        raise InputError(
+            f"{where}: blank_bias = {recipe.blank_bias}: decoder = 'same-alphabet' keeps the "
+            "source's own; leave the cell empty"
+        )
     if recipe.patience is not None and recipe.keep != "best":
         raise InputError(f"{where}: patience = {recipe.patience} asks for keep = 'best'")
     validation = parse_sets(where, "validation", row["validation"])

@@ -182,7 +182,7 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Train one recogniser; killed and started again, it goes on where it was, step by step."""
-    options = {"workers": workers, **json.loads(settings)}
+    options = json.loads(settings)
     recipe = options["recipe"]
     labels = labels_of(language, options)
     named = [
@@ -195,6 +195,7 @@ def main(
         inputs=[*(path for _, path in named), validation, *([source] if source else [])],
         seed=seed,
         threads=threads,
+        workers=workers,
     )
     fabric, model = job.fabric, build_model(recipe, labels, source)
     # A checkpoint of another language, alphabet, source or corpus is refused by name.
@@ -213,7 +214,7 @@ def main(
                 f"{other.get('alphabet')!r}); it is not resumed for {language}: name another "
                 "folder, or remove that one"
             )
-    checks = Validation(read_manifest(validation), labels, recipe, options["workers"], fabric)
+    checks = Validation(read_manifest(validation), labels, recipe, workers, fabric)
     network, clock = CtcLoss(model), Clock()
     about = {"language": language, "run": run, "seed": seed, "recipe": recipe}
     snapshots = Snapshots(

@@ -40,7 +40,7 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Transcribe every clip by greedy decoding; references are the prepared texts."""
-    options = {"workers": workers, **json.loads(settings)}
+    options = json.loads(settings)
     torch.set_num_threads(threads)
     tests = [(name, Path(path)) for name, _, path in (text.partition("=") for text in test)]
     kept = Run(
@@ -72,7 +72,7 @@ def main(
                 mininterval=0.2 if sys.stderr.isatty() else 5,
                 file=sys.stderr,
             )
-            loading = {key: options[key] for key in ("batch_size", "workers")}
+            loading = {"batch_size": options["batch_size"], "workers": workers}
             with bar, torch.inference_mode():
                 for held, batch in batches_by_length(clips, labels, **loading):
                     log_probs, lengths, _ = model(
@@ -84,7 +84,7 @@ def main(
                     bar.update(len(held))
             table.writerows([name, clip.id, clip.text, heard[clip.id]] for clip in clips)
             counts[name] = len(clips)
-    kept.write(record, threads=threads, clips=counts)
+    kept.write(record, threads=threads, workers=workers, clips=counts)
 
 
 if __name__ == "__main__":

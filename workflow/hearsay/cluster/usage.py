@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 from hearsay.cluster.facts import EndedJob
 from hearsay.errors import InputError
-from hearsay.files import whole_file
+from hearsay.files import files_below, whole_file
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ def of_benchmarks(folder: Path, logs: Path) -> list[Use]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; run the workflow first")
-    return [_of_benchmark(path, folder, logs) for path in sorted(folder.rglob("*.tsv"))]
+    found = [path for path in files_below(folder) if path.suffix == ".tsv"]
+    return [_of_benchmark(path, folder, logs) for path in found]
 
 
 def write_usage(rows: Sequence[Use], path: Path) -> None:

@@ -163,7 +163,7 @@ def main(
     jobs: Annotated[int, typer.Option(help="files fetched at once")] = 1,
 ) -> None:
     """Plan, say what disk is needed, get what is missing, verify all, and list it."""
-    options = {"jobs": jobs, **json.loads(settings)}
+    options = json.loads(settings)
     run = Run(STEP, settings={**options, "subject": subject})
     dataset = read_dataset(clone)
     here, wanted = git(clone, "rev-parse", "HEAD").strip(), options["version"]
@@ -175,9 +175,9 @@ def main(
         raise InputError(f"{options['dataset']}: {subject} has none of the stories asked for")
     manifest = options["manifest"]
     listing = read_dataset(manifest_path(manifest)) if manifest else None
-    fetch(clone, what, options["jobs"], listing)
+    fetch(clone, what, jobs, listing)
     write_present(present, what)
-    facts = {"files": len(what.files), "bytes": what.bytes(), "stories": what.stories}
+    facts = {"jobs": jobs, "files": len(what.files), "bytes": what.bytes(), "stories": what.stories}
     facts |= {"dataset_commit": here, "absent": list(what.absent), "source": str(clone)}
     run.write(record, subject=subject, **facts)
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from hearsay.corpora.reading import hidden, refused
+from hearsay.corpora.speech_archives import Folder
 from hearsay.corpora.speech_containers import regular
 from hearsay.corpora.tar_members import forget_members, is_tar, open_tar
 from hearsay.corpora.text_corpus import SPLITS
@@ -72,10 +73,7 @@ class Text:
     def sha256(self) -> str:
         """Checksum of its bytes."""
         with self.open() as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def lines(self) -> Iterator[tuple[int, str]]:
         r"""Number (from 1) and text of its lines, ends with ``\n`` or ``\r\n`` included.
@@ -138,19 +136,16 @@ class Passage:
 def texts_of(source: Path) -> list[Text]:
     """All regular files of a folder or archive, by name; hidden ones are left out.
 
+    Links in a folder are followed, those in an archive are not.
+
     Raises
     ------
     InputError
         for a source that is missing or no archive, that is truncated or damaged, or whose members
-        have names that lead out of it.
+        have names that lead out of it, and for a folder that cannot be read.
     """
     if source.is_dir():
-        files = [(file.relative_to(source).as_posix(), file) for file in source.rglob("*")]
-        return [
-            Text(file, name, file.stat().st_size, False)
-            for name, file in sorted(files)
-            if file.is_file() and not hidden(name)
-        ]
+        return [Text(source / name, name, n, False) for name, n in Folder(source).sizes.items()]
     if not source.is_file():
         raise InputError(f"{source}: no such archive or folder")
     with refused(source):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hearsay.errors import InputError
-from hearsay.experiments import check_name, read_rows, recipe_of_row, seeds_of
+from hearsay.experiments import check_name, read_table, recipe_of_row, seeds_of
 from hearsay.lm.keys import EGRU_KEYS
 from hearsay.settings.lm import LanguageModelRecipe
 
@@ -194,16 +194,14 @@ def read_experiments(path: Path | str) -> list[Experiment]:
     InputError
         naming file, line and column.
     """
-    known = [*COLUMNS, *LanguageModelRecipe.model_fields]
-    required = ("corpus", "run", "preset", "seeds")
-    found = [
-        _experiment(where, row) for where, row in read_rows(path, known=known, required=required)
-    ]
-    names = [(e.corpus, e.run) for e in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{path}: run {name[1]!r} of {name[0]} stands there twice")
-    return found
+    return read_table(
+        path,
+        _experiment,
+        columns=COLUMNS,
+        recipe=LanguageModelRecipe,
+        required=["corpus", "run", "preset", "seeds"],
+        within="corpus",
+    )
 
 
 def select(
@@ -239,6 +237,11 @@ def _experiment(where: str, row: dict[str, str]) -> Experiment:
     if row["preset"] not in PRESETS:
         raise InputError(f"{where}: no preset {row['preset']!r}; there are: {', '.join(PRESETS)}")
     recipe = recipe_of_row(where, LanguageModelRecipe, PRESETS[row["preset"]] | keys)
+    if recipe.cell != "egru" and (given := [key for key in EGRU_KEYS if key in keys]):
+        raise InputError(
+            f"{where}: {given[0]} = {keys[given[0]]!r}: a {recipe.cell} does not read it; leave "
+            "the cell empty"
+        )
     seeds = seeds_of(where, row["seeds"])
     for key in ("corpus", "run"):
         check_name(where, key, row[key])

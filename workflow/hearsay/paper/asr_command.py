@@ -7,19 +7,14 @@ from typing import Annotated
 import typer
 
 from hearsay.errors import InputError
-from hearsay.paper.asr import (
-    AsrPlan,
-    Measured,
-    read_columns,
-    read_measurements,
-    read_plans,
-    tests_of,
-)
+from hearsay.paper.asr import Measured, read_measurements
 from hearsay.paper.asr_claims import claims_told
 from hearsay.paper.asr_notes import notes_of
+from hearsay.paper.asr_plans import AsrPlan, read_columns, read_plans, tests_of
 from hearsay.paper.asr_published import PUBLISHED, read_published
 from hearsay.paper.asr_rows import build_table, entries_of
-from hearsay.paper.runs import read_paths, settings_of
+from hearsay.paper.plans import settings_of
+from hearsay.paper.runs import read_paths
 from hearsay.paper.tables import write_table
 from hearsay.provenance import Run
 
@@ -54,7 +49,7 @@ def read_languages(
         )
     measured: dict[tuple[str, str], Measured] = {}
     for language, path in named:
-        found = read_measurements(path, language, plans, tests_of(columns, language))
+        found = read_measurements(path, language, plans, tests_of(columns, language, "--columns"))
         measured |= {(language, run): scores for run, scores in found.items()}
     return measured, [path for _, path in named]
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from hearsay.paper.asr import Measured, comparable, papers_clips, tests_of
+from hearsay.paper.asr import Measured, comparable, papers_clips
+from hearsay.paper.asr_plans import tests_of
 from hearsay.paper.asr_rows import BY_LANGUAGE, Entry, bases_of
 
 RATES = (
@@ -97,7 +98,7 @@ def _untested(
     shown |= {column for e in entries if e.measured for column in e.measured.tests}
     for entry in entries:
         if entry.measured is not None:
-            for column, test in tests_of(columns, entry.plan.language).items():
+            for column, test in tests_of(columns, entry.plan.language, "--columns").items():
                 if column in shown and column not in entry.measured.tests:
                     names.setdefault(test, []).append(entry.name(number))
     return [f"Not tested on {test}: {', '.join(rows)}." for test, rows in names.items()]

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from hearsay.errors import InputError
+from hearsay.paper.published import ASR, read_lines
 from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
 PUBLISHED = ROOT / "resources" / "published" / "asr.csv"
-KEYS = ["table", "row", "language", "model", "train", "fine_tune"]
-PUBLISHED_COLUMNS = [*KEYS, "column", "value", "source"]
+KEYS = ["row", "language", "model", "train", "fine_tune", "source"]
 HEADINGS = {  # of each column with word error rates, by table
     "3": {
         "dev-clean": "LibriSpeech dev-clean, WER %",
@@ -50,21 +48,11 @@ def read_published(path: Path | str) -> dict[str, dict[str, Published]]:
     Raises
     ------
     InputError
-        for other columns than `PUBLISHED_COLUMNS`, an empty or repeated value, a column that the
-        table does not have, and a row not named ``model train -> fine_tune``.
+        for what `read_lines` refuses, a column that the table does not have, and a row not named
+        ``model train -> fine_tune``.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if list(frame.columns) != PUBLISHED_COLUMNS:
-            raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
-        frame["value"] = pd.to_numeric(frame["value"].replace("", None)).astype(float)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}") from None
     tables: dict[str, dict[str, Published]] = {}
-    for line, row in enumerate(frame.to_dict("records"), start=2):
-        empty = [name for name, value in row.items() if value in ("", None) or value != value]
-        if lacking := [name for name in empty if name != "fine_tune"]:
-            raise InputError(f"{path}: line {line} lacks {lacking[0]}")
+    for line, row in read_lines(path, ASR):
         number, column = row["table"], row["column"]
         if column not in HEADINGS.get(number, {}):
             raise InputError(f"{path}: line {line}: Table {number} has no column {column}")
@@ -72,10 +60,7 @@ def read_published(path: Path | str) -> dict[str, dict[str, Published]]:
         name += f" -> {row['fine_tune']}" if row["fine_tune"] else ""
         if row["row"] != name:
             raise InputError(f"{path}: line {line}: the row is {name!r}, not {row['row']!r}")
+        of = {key: row[key] for key in KEYS}
         rows = tables.setdefault(number, {})
-        of = {key: row[key] for key in (*KEYS[1:], "source")}
-        values = rows.setdefault(name, Published(**of, values={})).values
-        if column in values:
-            raise InputError(f"{path}: line {line}: more than one {column} of {name}")
-        values[column] = row["value"]
+        rows.setdefault(name, Published(**of, values={})).values[column] = float(row["value"])
     return tables

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hearsay.paper.asr import LANGUAGES, AsrPlan, Measured, comparable
+from hearsay.paper.asr import LANGUAGES, Measured, comparable
+from hearsay.paper.asr_plans import AsrPlan
 from hearsay.paper.asr_published import HEADINGS, Published
 from hearsay.paper.runs import NOT_RUN
 from hearsay.paper.tables import Column, Row, Table, is_missing

@@ -14,7 +14,7 @@ import pandas as pd
 
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
-from hearsay.paper.runs import from_json
+from hearsay.paper.plans import from_json
 
 CLAIMS = {"alpha": "α, mean", "alpha_hat": "α̂, mean", "alpha_hat_sum": "α̂, sum (Eq. 3)"}
 CONTROLS = {

@@ -60,6 +60,8 @@ NOTES = [
     "τ is Kendall's tau-b of the metric with how good the model is: the score, its sign turned "
     "where lower is better. τ < 0: a smaller metric goes with a better model, as the capacity "
     "paper claims for α̂. Seeds of one run count as one model, by their means.",
+    "Models that went on from one another, or from one pretrained model, share weights. p and the "
+    "intervals take them as independent, and are too sure of themselves where many do.",
     "Intervals are percentiles of 2000 bootstrap draws of models. p is the two-sided permutation "
     f"probability: exact, or for more than {LARGEST_ENUMERATION} models with equal values of "
     f"{MONTE_CARLO_DRAWS} drawn orders. Smallest p is that of a perfect order of n models, equal "

@@ -12,11 +12,11 @@ import pandas as pd
 
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
+from hearsay.paper.published import BPGPT, read_lines
 from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
 PUBLISHED = ROOT / "resources" / "published" / "bpgpt.csv"
-PUBLISHED_COLUMNS = ["table", "setting", "row_label", "subject", "metric", "value", "source"]
 MEASURES = {"bleu-1": "BLEU-1", "meteor": "METEOR", "bertscore": "BERTScore"}
 NO_SYNONYMS = "meteor-no-synonyms"
 CONTROLS = {
@@ -81,19 +81,9 @@ def read_subjects(text: str) -> list[str]:
 
 
 def read_published(path: Path | str) -> pd.DataFrame:
-    """Read the published values (percent): columns `PUBLISHED_COLUMNS`, no value missing."""
-    try:
-        frame = pd.read_csv(path, dtype={**dict.fromkeys(PUBLISHED_COLUMNS, str), "value": float})
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}") from None
-    if list(frame.columns) != PUBLISHED_COLUMNS:
-        raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
-    if frame.isna().any(axis=None):
-        raise InputError(f"{path}: line {frame.isna().any(axis=1).argmax() + 2} lacks a value")
-    key = ["table", "setting", "subject", "metric"]
-    if len(twice := frame[frame.duplicated(key)]):
-        raise InputError(f"{path}: more than one value of {' '.join(twice.iloc[0][key])}")
-    return frame
+    """Read the published values (percent): the columns of `BPGPT`; errors as `read_lines`."""
+    rows = [row for _, row in read_lines(path, BPGPT)]
+    return pd.DataFrame(rows, columns=list(BPGPT.columns)).astype({"value": float})
 
 
 def read_measurements(paths: list[Path], subjects: list[str]) -> Measurements:

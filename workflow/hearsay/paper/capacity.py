@@ -13,19 +13,11 @@ import pandas as pd
 
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
+from hearsay.paper.published import CAPACITY, read_lines
 from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
 PUBLISHED = ROOT / "resources" / "published" / "capacity.csv"
-PUBLISHED_COLUMNS = [
-    "model",
-    "series",
-    "accuracy",
-    "accuracy_source",
-    "alpha",
-    "alpha_hat",
-    "source",
-]
 AUDIT_TEXT = ["name", "aliases", "kind", "shape", "slice", "status", "reason"]
 AUDIT_NUMBERS = ["N", "M", "alpha", "xmin", "D", "sigma", "n_tail", "lambda_max"]
 AUDIT_NUMBERS += ["log_spectral_norm"]
@@ -57,15 +49,13 @@ def read_models(text: str) -> list[AuditedModel]:
 
 
 def read_published(path: Path | str) -> pd.DataFrame:
-    """Read the authors' published values: one row a model, indexed by it; numbers may be NaN."""
-    frame = _read_csv(path, PUBLISHED_COLUMNS, ["accuracy", "alpha", "alpha_hat"])
-    if list(frame.columns) != PUBLISHED_COLUMNS:
-        raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
-    if frame["model"].duplicated().any():
-        raise InputError(
-            f"{path}: more than one row for {frame['model'][frame['model'].duplicated()].iloc[0]}"
-        )
-    return frame.set_index("model")
+    """Read the authors' published values: one row a model, indexed by it; numbers may be NaN.
+
+    Errors as `read_lines`.
+    """
+    rows = [row for _, row in read_lines(path, CAPACITY)]
+    frame = pd.DataFrame(rows, columns=list(CAPACITY.columns))
+    return _numbers(frame, list(CAPACITY.numbers)).set_index("model")
 
 
 def read_summary(path: Path | str, models: list[AuditedModel]) -> pd.DataFrame:
@@ -156,8 +146,12 @@ def _read_csv(path: Path | str, columns: list[str], numbers: list[str]) -> pd.Da
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         if missing := [column for column in columns if column not in frame]:
             raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
-        for column in numbers:
-            frame[column] = pd.to_numeric(frame[column].replace("", None)).astype(float)
+        return _numbers(frame, numbers)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from None
+
+
+def _numbers(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    for column in columns:
+        frame[column] = pd.to_numeric(frame[column].replace("", None)).astype(float)
     return frame

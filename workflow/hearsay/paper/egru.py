@@ -5,41 +5,19 @@ activity sparsity and sparse back-propagation through time".
 """
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from hearsay.errors import InputError
-from hearsay.paper.runs import (
-    RowPlan,
-    SeedScores,
-    by_seed,
-    from_json,
-    plans_of,
-    read_seed_scores,
-    records_of,
-)
+from hearsay.paper.plans import RowPlan
+from hearsay.paper.published import EGRU, read_lines
+from hearsay.paper.runs import SeedScores, by_seed, read_seed_scores, records_of
 from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
 PUBLISHED = ROOT / "resources" / "published" / "egru.csv"
-PUBLISHED_NUMBERS = ["hidden", "validation", "test", "activity_sparsity", "backward_sparsity"]
-PUBLISHED_COLUMNS = [
-    "table",
-    "row",
-    "label",
-    "hidden",
-    "parameters",
-    "effective_mac",
-    "validation",
-    "test",
-    "activity_sparsity",
-    "backward_sparsity",
-    "source",
-]
 SECOND_HAND = "{} second-hand"  # `table` of values that we have from a quotation alone
 # The corpora of the paper, by table, and how many tokens of their test text are predicted.
 CORPORA = {"1": "Penn Treebank", "2": "WikiText-2"}
@@ -66,43 +44,16 @@ class Measured(SeedScores):
         return found
 
 
-def read_plans(text: str, *, option: str = "--rows") -> list[RowPlan]:
-    """Read ``[{"run": …, "published": …, "title": …}, …]``, in the order of the rows."""
-    return plans_of_corpus(from_json(text, option), option)
-
-
-def plans_of_corpus(entries: Any, option: str) -> list[RowPlan]:
-    """Check the rows of one corpus; no run is named twice."""
-    plans = plans_of(entries, option, RowPlan)
-    runs = [plan.run for plan in plans if plan.run]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise InputError(f"{option}: named twice: {', '.join(twice)}")
-    return plans
-
-
 def read_published(path: Path | str) -> pd.DataFrame:
-    """Read the published values: columns `PUBLISHED_COLUMNS`.
+    """Read the published values: the columns of `EGRU`; errors as `read_lines`.
 
     Perplexities and sparsities (percent) are numbers, NaN where the paper has none; parameters and
     operations are text as printed, such as ``7.3M``.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if list(frame.columns) != PUBLISHED_COLUMNS:
-            raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
-        for column in PUBLISHED_NUMBERS:
-            frame[column] = pd.to_numeric(frame[column].replace("", None)).astype(float)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}") from None
-    for column in ("table", "row", "label", "source"):
-        if (frame[column] == "").any():
-            raise InputError(f"{path}: line {(frame[column] == '').argmax() + 2} lacks {column}")
-    for column in ("parameters", "effective_mac"):
-        for line, value in enumerate(frame[column], start=2):
-            if value and not re.fullmatch(r"\d+(\.\d+)?M", value):
-                raise InputError(f"{path}: line {line}: {column} is millions, such as 7.3M")
-    if len(twice := frame[frame.duplicated(["table", "row"])]):
-        raise InputError(f"{path}: more than one row {' '.join(twice.iloc[0][['table', 'row']])}")
+    rows = [row for _, row in read_lines(path, EGRU)]
+    frame = pd.DataFrame(rows, columns=list(EGRU.columns))
+    for column in EGRU.numbers:
+        frame[column] = pd.to_numeric(frame[column].replace("", None)).astype(float)
     return frame
 
 

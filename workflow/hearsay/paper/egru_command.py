@@ -7,16 +7,10 @@ from typing import Annotated
 import typer
 
 from hearsay.errors import InputError
-from hearsay.paper.egru import (
-    CORPORA,
-    PUBLISHED,
-    read_measurements,
-    read_plans,
-    read_published,
-)
+from hearsay.paper.egru import CORPORA, PUBLISHED, read_measurements, read_published
 from hearsay.paper.egru_claims import claims_told
 from hearsay.paper.egru_rows import build_table, entries_of
-from hearsay.paper.runs import check_published, settings_of
+from hearsay.paper.plans import check_published, read_plans, settings_of
 from hearsay.paper.tables import write_table
 from hearsay.provenance import Run
 

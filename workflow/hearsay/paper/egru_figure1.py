@@ -22,11 +22,11 @@ from hearsay.paper.egru import (
     Measured,
     comparable,
     millions,
-    plans_of_corpus,
     read_measurements,
     read_published,
 )
-from hearsay.paper.runs import RowPlan, check_published, read_paths
+from hearsay.paper.plans import RowPlan, check_published, plans_of_corpus
+from hearsay.paper.runs import read_paths
 from hearsay.paper.style import (
     MUTED,
     PointNames,

@@ -15,7 +15,8 @@ from hearsay.paper.egru import (
     Measured,
     comparable,
 )
-from hearsay.paper.runs import NOT_RUN, RowPlan
+from hearsay.paper.plans import RowPlan
+from hearsay.paper.runs import NOT_RUN
 from hearsay.paper.tables import Column, Row, Table, is_missing
 
 PAPER_ROWS = "Models of the paper"

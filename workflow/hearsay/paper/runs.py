@@ -1,12 +1,10 @@
-"""What the tables of models trained here share: planned rows, scores by seed, named paths."""
+"""What the tables of models trained here share: scores by seed, named paths."""
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,31 +12,6 @@ from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
 
 NOT_RUN = "not run: not in this configuration"
-
-
-@dataclass(frozen=True)
-class RowPlan:
-    """One row of a table.
-
-    Attributes
-    ----------
-    run : name of the run, or None for a published row that nothing was run for.
-    published : row of the published file that it stands beside, or None.
-    title : of the run, a few words.
-    why : ``not run: …``, where there are no scores of it.
-    seeds : that the configuration asks for; empty where it does not say.
-    """
-
-    run: str | None = None
-    published: str | None = None
-    title: str = ""
-    why: str = ""
-    seeds: tuple[int, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What the run is called in sentences and beside points."""
-        return self.title or self.run or self.published or ""
 
 
 @dataclass(frozen=True)
@@ -78,65 +51,6 @@ class SeedScores:
         """Standard deviation over seeds (n − 1), None with one seed alone."""
         values = self.values(metric)
         return statistics.stdev(values) if len(values) > 1 else None
-
-
-def from_json(text: str, option: str) -> Any:
-    """What the JSON text of `option` holds."""
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{option}: not JSON: {error}") from None
-
-
-Plan = TypeVar("Plan", bound=RowPlan)
-
-
-def plans_of(
-    entries: Any,
-    option: str,
-    kind: type[Plan],
-    form: str = '{"run": …, "published": …, "title": …}',
-) -> list[Plan]:
-    """Check the rows of a table: a list of the fields of `kind`, in the order of the rows.
-
-    Raises
-    ------
-    InputError
-        for what is no such list, a value of another type than the field's, a row of neither run nor
-        published values, and a reason that does not begin with ``not run``.
-    """
-    try:
-        plans = [kind(**{**entry, "seeds": tuple(entry.get("seeds") or ())}) for entry in entries]
-    except (TypeError, AttributeError) as error:
-        raise InputError(f"{option}: not a list of {form}: {error}") from None
-    for plan in plans:
-        values = asdict(plan)
-        if not all(type(seed) is int for seed in values.pop("seeds")):
-            raise InputError(f"{option}: seeds are whole numbers, not {list(plan.seeds)}")
-        for key, value in values.items():
-            if isinstance(getattr(kind, key, None), bool):
-                if not isinstance(value, bool):
-                    raise InputError(f"{option}: {key} is true or false, not {value!r}")
-            elif value is not None and not isinstance(value, str):
-                raise InputError(f"{option}: {key} of a row is text, not {value!r}")
-        if not (plan.run or plan.published):
-            raise InputError(f"{option}: a row names neither a run nor a published row")
-        if plan.why and not plan.why.startswith("not run"):
-            raise InputError(f'{option}: why begins with "not run", not {plan.why!r}')
-    return plans
-
-
-def settings_of(plans: Sequence[RowPlan]) -> list[dict[str, Any]]:
-    """`plans` for a run record."""
-    return [asdict(plan) for plan in plans]
-
-
-def check_published(plans: Sequence[RowPlan], known: list[str], option: str = "--rows") -> None:
-    """Refuse rows that stand beside a published row that is not among `known`, the table's."""
-    if unknown := [p.published for p in plans if p.published and p.published not in known]:
-        raise InputError(
-            f"{option}: the table has no published row {unknown[0]}; it has {', '.join(known)}"
-        )
 
 
 def read_paths(options: list[str], option: str) -> list[tuple[str, Path]]:

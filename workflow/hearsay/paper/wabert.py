@@ -9,37 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
-from hearsay.paper.runs import RowPlan, SeedScores, by_seed, from_json, plans_of, records_of
+from hearsay.paper.published import WABERT, read_lines
+from hearsay.paper.runs import SeedScores, by_seed, records_of
 from hearsay.paper.tables import Column, Row, is_missing
+from hearsay.paper.wabert_plans import WabertPlan
 from hearsay.provenance import ROOT
 
 # In git, with the code that reads it; the rules enter its content into their code digests.
 PUBLISHED = ROOT / "resources" / "published" / "wabert.csv"
 SURE = 0.05  # probability below which a difference is told as one
-PUBLISHED_COLUMNS = ["table", "row", "section", "column", "value", "source"]
-FORM = '{"run": …, "published": …, "title": …, "why": …, "seeds": […], "note": …}'
-
-
-@dataclass(frozen=True)
-class WabertPlan(RowPlan):
-    """One row.
-
-    Attributes
-    ----------
-    note : what stands in for what.
-    comparable : parts, with spaces between, on which it is measured as the paper was.
-    """
-
-    note: str = ""
-    comparable: str = ""
-
-    def compared(self, part: str) -> bool:
-        """Whether its numbers on `part` and the paper's are of the same."""
-        return part in self.comparable.split()
 
 
 @dataclass(frozen=True)
@@ -53,7 +33,7 @@ class Published:
 
     row: str
     section: str
-    values: Mapping[str, str]
+    values: dict[str, str]
     source: str
 
     def number(self, column: str) -> float | None:
@@ -73,50 +53,13 @@ class Measured(SeedScores):
     utterances: int | None = None
 
 
-def read_plans(
-    text: str, published: Mapping[str, Published], option: str = "--rows"
-) -> list[WabertPlan]:
-    """Read ``[{"run": …, "published": …}, …]``, in the order of the rows.
-
-    Raises
-    ------
-    InputError
-        for what is no such list, a run that is named twice, and a published row that is not the
-        table's.
-    """
-    plans = plans_of(from_json(text, option), option, WabertPlan, FORM)
-    runs = [plan.run for plan in plans if plan.run]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise InputError(f"{option}: named twice: {', '.join(twice)}")
-    if unknown := [p.published for p in plans if p.published and p.published not in published]:
-        raise InputError(
-            f"{option}: the table has no published row {unknown[0]!r}; it has "
-            f"{'; '.join(published)}"
-        )
-    return plans
-
-
 def read_published(path: Path | str, number: str) -> dict[str, Published]:
-    """Rows of table `number` by name, in the paper's order.
-
-    Raises
-    ------
-    InputError
-        for a file of another form, and a value that stands there twice.
-    """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table: {error}") from None
-    if list(frame.columns) != PUBLISHED_COLUMNS:
-        raise InputError(f"{path}: its columns must be {', '.join(PUBLISHED_COLUMNS)}")
-    if len(twice := frame[frame.duplicated(["table", "row", "column"])]):
-        raise InputError(f"{path}: more than one value of {' '.join(twice.iloc[0][:4])}")
-    found = {}
-    for row, its in frame[frame["table"] == number].groupby("row", sort=False):
-        values = dict(zip(its["column"], its["value"], strict=True))
-        first = its.iloc[0]
-        found[str(row)] = Published(str(row), first["section"], values, first["source"])
+    """Rows of table `number` by name, in the paper's order; errors as `read_lines`."""
+    found: dict[str, Published] = {}
+    for _, row in read_lines(path, WABERT):
+        if row["table"] == number:
+            new = Published(row["row"], row["section"], {}, row["source"])
+            found.setdefault(row["row"], new).values[row["column"]] = row["value"]
     return found
 
 

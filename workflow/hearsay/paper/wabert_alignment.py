@@ -11,23 +11,23 @@ from typing import Annotated, Any
 import typer
 
 from hearsay.errors import InputError
-from hearsay.paper.runs import NOT_RUN, settings_of
+from hearsay.paper.plans import settings_of
+from hearsay.paper.runs import NOT_RUN
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.paper.wabert import (
     PUBLISHED,
     Measured,
     Published,
-    WabertPlan,
     between,
     filled,
     missing_seeds,
     read_measured,
-    read_plans,
     read_published,
     run_cells,
     spread_text,
 )
 from hearsay.paper.wabert_alignment_claims import REFERENCES, claims_told
+from hearsay.paper.wabert_plans import WabertPlan, read_plans
 from hearsay.provenance import Run
 
 PAPER_ROWS = "Rows of the paper"

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from hearsay.paper.claims import Case, Told, together, verdict
-from hearsay.paper.wabert import SURE, Measured, Published, WabertPlan
+from hearsay.paper.wabert import SURE, Measured, Published
+from hearsay.paper.wabert_plans import WabertPlan
 
 # Aligners that every trained one is compared with, and how their columns' keys end.
 REFERENCES = {"constant alpha": "constant_alpha", "characters, energy": "characters"}

@@ -8,23 +8,23 @@ import typer
 
 from hearsay.paper.claims import Case, Told, together, verdict
 from hearsay.paper.command import run_command
-from hearsay.paper.runs import NOT_RUN, settings_of
+from hearsay.paper.plans import settings_of
+from hearsay.paper.runs import NOT_RUN
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.paper.wabert import (
     PUBLISHED,
     SURE,
     Measured,
     Published,
-    WabertPlan,
     between,
     filled,
     missing_seeds,
     read_measured,
-    read_plans,
     read_published,
     run_cells,
     spread_text,
 )
+from hearsay.paper.wabert_plans import WabertPlan, read_plans
 from hearsay.provenance import Run
 
 STEP = "hearsay.paper.wabert_table3"

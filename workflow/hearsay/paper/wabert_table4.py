@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from hearsay.paper.command import run_command
+from hearsay.paper.plans import from_json
 from hearsay.paper.run_beside import run_beside
-from hearsay.paper.runs import from_json
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.paper.wabert import PUBLISHED, Published, read_published
 from hearsay.paper.wabert_states import Utterance, chosen, read_runs

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hearsay.settings.closed import Address, Closed, Place
 
@@ -76,8 +76,21 @@ class PretrainedModel(Closed):
         description="models of one series are compared with each other by the spectral audit",
     )
     accuracy: float | None = Field(
-        None, ge=0, le=100, description="top-1 in percent, where resources/published has none"
+        None,
+        ge=0,
+        le=100,
+        description="top-1 in percent, where resources/published has none; of `digits` it is "
+        "measured here",
     )
+
+    @field_validator("accuracy")
+    @classmethod
+    def _not_measured_here(cls, accuracy: float | None, others: ValidationInfo) -> float | None:
+        if accuracy is not None and others.data.get("digits") is not None:
+            raise ValueError(
+                "accuracy of a digits model is measured here: leave it out, or set it to null"
+            )
+        return accuracy
 
     @model_validator(mode="after")
     def _one_source(self) -> "PretrainedModel":

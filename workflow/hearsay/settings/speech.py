@@ -17,6 +17,22 @@ OPTIONS: dict[str, dict[str, type]] = {
 }
 """What readers take besides, by kind of the corpus; the others take nothing."""
 
+OWN_PARTS: dict[str, tuple[str, ...]] = {
+    "common_voice": ("train", "dev", "test", "validated", "invalidated", "other", "reported"),
+    "coraal": ("train", "dev"),
+    "fisher": ("all", "part1", "part2"),
+    "librispeech": (
+        *("train-clean-100", "train-clean-360", "train-other-500"),
+        *("dev-clean", "dev-other", "test-clean", "test-other"),
+    ),
+    "nsc": ("part1-train", "part1-dev", "part2-train", "part2-dev"),
+    "slue": ("fine-tune", "dev", "test"),
+    "switchboard": ("all",),
+    "timit": ("train", "test", "all"),
+}
+"""A corpus's own parts by its kind, where these have names of their own."""
+
+_CHANNELS = {"0": "headset", "1": "boundary microphone", "2": "telephone"}
 _CALLED = {list: "a list of text", int: "a whole number", str: "text", bool: "true or false"}
 
 
@@ -152,6 +168,13 @@ class SpeechCorpus(Closed):
             )
         if unknown := [part for part in self.training if part not in self.parts]:
             raise ValueError(f"training names {unknown[0]!r}, which parts does not have")
+        own = [part for parts in self.parts.values() for part in parts]
+        own = list(dict.fromkeys([*own, *OWN_PARTS.get(self.kind, ())]))
+        if unknown := [part for part in self.counts if part not in own]:
+            raise ValueError(
+                f"counts names {unknown[0]!r}, which is no part of the corpus's own (there are: "
+                f"{', '.join(own)})"
+            )
         return self
 
     @model_validator(mode="after")
@@ -166,4 +189,8 @@ class SpeechCorpus(Closed):
                 raise ValueError(
                     f"options: {name} is {value!r}, and must be {_CALLED[known[name]]}"
                 )
+        channels = self.options.get("channels")
+        if isinstance(channels, list) and (wrong := [c for c in channels if c not in _CHANNELS]):
+            there = ", ".join(f"{number} ({name})" for number, name in _CHANNELS.items())
+            raise ValueError(f"options: channels has {wrong[0]!r}, but NSC's are {there}")
         return self

@@ -101,7 +101,7 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Align every clip of a part to its transcript."""
-    options = {"workers": workers, **json.loads(settings)}
+    options = json.loads(settings)
     torch.set_num_threads(threads)
     kept = Run(STEP, settings=options, inputs=[weights, text, *part])
     bert, tokeniser = load_bert(text), load_tokeniser(text)
@@ -116,13 +116,14 @@ def main(
         held,
         trim=about["recipe"]["trim"],
         batch_size=options["batch_size"],
-        workers=options["workers"],
+        workers=workers,
         device=device,
     )
     write_word_times(out, found)
     kept.write(
         record,
         threads=threads,
+        workers=workers,
         aligner={key: about[key] for key in ("run", "seed")},
         clips=len(found),
         words=sum(len(words) for words in found.values()),

@@ -79,7 +79,7 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Classify every utterance of the test parts."""
-    options = {"workers": workers, **json.loads(settings)}
+    options = json.loads(settings)
     torch.set_num_threads(threads)
     parts, tables = named_paths(part, "--part"), named_paths(labels, "--labels")
     if set(parts) != set(tables):
@@ -102,7 +102,7 @@ def main(
             model,
             held,
             batch_size=options["batch_size"],
-            workers=options["workers"],
+            workers=workers,
             device=device,
         )
         for clip, label, shares in zip(held.clips, held.labels, found, strict=True):
@@ -114,7 +114,7 @@ def main(
         writer.writerow(COLUMNS)
         writer.writerows(rows)
     right = sum(row[3] == row[4] for row in rows)
-    kept.write(record, threads=threads, utterances=len(rows), right=right)
+    kept.write(record, threads=threads, workers=workers, utterances=len(rows), right=right)
     print(f"{run}, seed {seed}: {right} of {len(rows)} are right", file=sys.stderr)
 
 

@@ -12,7 +12,7 @@ from hearsay.experiments import (
     SpeechSet,
     check_name,
     parse_sets,
-    read_rows,
+    read_table,
     recipe_of_row,
     seeds_of,
 )
@@ -83,14 +83,9 @@ def read_sentiment(path: Path | str) -> list[SentimentExperiment]:
     InputError
         naming file, line and column.
     """
-    known = [*COLUMNS, *SentimentRecipe.model_fields]
-    found = [
-        _experiment(where, row) for where, row in read_rows(path, known=known, required=_REQUIRED)
-    ]
-    names = [each.run for each in found]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{path}: run {twice[0]!r} stands there twice")
-    return found
+    return read_table(
+        path, _experiment, columns=COLUMNS, recipe=SentimentRecipe, required=_REQUIRED
+    )
 
 
 def _experiment(where: str, row: Mapping[str, str]) -> SentimentExperiment:

@@ -123,7 +123,7 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Train one aligner; killed and started again, it goes on where it was, step by step."""
-    options = {"workers": workers, **json.loads(settings)}
+    options = json.loads(settings)
     recipe = checked(AlignerRecipe(**options["recipe"])).model_dump()
     if recipe["keep"] == "best" and validation is None:
         raise InputError("keep = 'best' asks for a validation part to choose the best weights on")
@@ -134,6 +134,7 @@ def main(
         inputs=[*training, *([validation] if validation else []), speech, text],
         seed=seed,
         threads=threads,
+        workers=workers,
     )
     fabric = job.fabric
     bert, tokeniser = load_bert(text), load_tokeniser(text)
@@ -156,7 +157,7 @@ def main(
     network, clock, before = AlignmentLoss(aligner, bert, recipe), Clock(), bert.digest()
     checks = None
     if validation is not None:
-        checks = Validation(read([validation]), recipe, options["workers"], fabric)
+        checks = Validation(read([validation]), recipe, workers, fabric)
     folder = job.checkpoints(checkpoints, run=run)
     trained, steps = pd.DataFrame(columns=["epoch", "loss", "learning_rate"]), 0
     if recipe["epochs"]:

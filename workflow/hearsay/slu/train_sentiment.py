@@ -117,7 +117,7 @@ def main(
     workers: Annotated[int, typer.Option(help="processes that load audio; 0: none besides")] = 0,
 ) -> None:
     """Train one classifier; killed and started again, it goes on where it was, step by step."""
-    options = {"workers": workers, **json.loads(settings)}
+    options = json.loads(settings)
     recipe = SentimentRecipe(**options["recipe"]).model_dump()
     models = [path for path in (speech, text, aligner) if path is not None]
     job = Job(
@@ -127,6 +127,7 @@ def main(
         inputs=[*training, *labels, validation, validation_labels, *models],
         seed=seed,
         threads=threads,
+        workers=workers,
     )
     fabric = job.fabric
     begun = started(kind, recipe, speech, text, aligner)
@@ -137,7 +138,7 @@ def main(
     network = SentimentLoss(begun.model, class_weights(held.labels, recipe["class_weights"]))
     optimizer, clock = optimizer_of(begun.model, recipe), Clock()
     steps = batches.steps_per_epoch * recipe["epochs"]
-    checks = Validation(checked, recipe, options["workers"], fabric)
+    checks = Validation(checked, recipe, workers, fabric)
     folder = job.checkpoints(checkpoints, run=run, kind=kind)
     trained = fit(
         Training(

@@ -18,12 +18,13 @@ class Job:
     Parameters
     ----------
     step : dotted name of the step.
-    options : of its ``--settings``: device, precision, recipe and what else it has; `devices` and
-        `workers` are 1 and 0 where it has none.
+    options : of its ``--settings``: device, precision, recipe and what else it has; `devices` is 1
+        where it has none.
     settings : further values for the run record, such as the run's name.
     inputs : files and folders that it reads.
     seed : of every random generator.
     threads : CPU threads.
+    workers : processes that load data; 0: none besides.
 
     Attributes
     ----------
@@ -40,8 +41,10 @@ class Job:
         inputs: Sequence[Path],
         seed: int,
         threads: int,
+        workers: int = 0,
     ) -> None:
-        self.step, self.options, self.seed, self.threads = step, options, seed, threads
+        self.step, self.options, self.seed = step, options, seed
+        self.threads, self.workers = threads, workers
         torch.set_num_threads(threads)
         self.run = Run(step, settings={**settings, **options}, inputs=inputs, seed=seed)
         self.fabric = start(
@@ -54,13 +57,12 @@ class Job:
     def checkpoints(self, folder: Path, **which: Any) -> CheckpointFolder:
         """The folder of checkpoints; those of another training are not gone on from.
 
-        Two trainings are the same if their step, seed, code, settings (but for `workers`), inputs
-        and `which` are.
+        Two trainings are the same if their step, seed, code, options, inputs and `which` are.
         """
         identity = {
             "step": self.step,
             "seed": self.seed,
-            "settings": {key: value for key, value in self.options.items() if key != "workers"},
+            "settings": dict(self.options),
             "code": code_of(self.step),
             "inputs": [each["sha256"] for each in self.run.record["inputs"]],
         }
@@ -71,7 +73,7 @@ class Job:
         sizes = ("batch_size", "micro_batch", "buckets")
         return {key: recipe[key] for key in sizes} | {
             "seed": self.seed,
-            "workers": self.options.get("workers", 0),
+            "workers": self.workers,
             "rank": self.fabric.global_rank,
             "processes": self.fabric.world_size,
         }
@@ -82,6 +84,7 @@ class Job:
         self.run.write(
             record,
             threads=self.threads,
+            workers=self.workers,
             epochs=len(trained),
             precision=self.fabric._precision.precision,
             **facts,

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -255,6 +256,20 @@ def kill_in_training() -> Callable[..., None]:
             assert process.returncode == -9, said()
 
     return kill
+
+
+@pytest.fixture
+def meeting_port() -> dict[str, str]:
+    """Environment of a training of several processes: the port at which they meet.
+
+    Lightning asks the system for a free one and uses it seconds later: by then one of the
+    connections of other tests may have it. The system gives out none of these.
+    """
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("", port))
+            return {"MASTER_PORT": str(port)}
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture(scope="session")

@@ -284,14 +284,14 @@ def test_words_of_the_tones():
     assert len(set(words("abcde", 10))) == 10
 
 
-def test_two_processes_share_a_training(speech, tmp_path):
+def test_two_processes_share_a_training(speech, tmp_path, meeting_port):
     """Data parallel, here on two CPU processes: one set of files, and the same validation."""
     options = training_options(tmp_path / "two", *speech, epochs=1, rect_masks=0)
     settings = json.loads(options["settings"]) | {"devices": 2}
     arguments = arguments_of(options | {"settings": json.dumps(settings)})
     done = subprocess.run(
         [sys.executable, "-m", "hearsay.step", STEP, *arguments],
-        env=os.environ | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(hearsay.__file__).parent.parent)} | meeting_port,
         capture_output=True,
         text=True,
         timeout=900,

@@ -586,7 +586,7 @@ if fabric.is_global_zero:
 """
 
 
-def test_two_processes_train_what_one_does(tmp_path, monkeypatch):
+def test_two_processes_train_what_one_does(tmp_path, monkeypatch, meeting_port):
     script = tmp_path / "two.py"
     script.write_text(TWO)
     for devices in ("1", "2"):
@@ -596,7 +596,7 @@ def test_two_processes_train_what_one_does(tmp_path, monkeypatch):
     path = str(Path(__file__).resolve().parents[2] / "workflow")
     done = subprocess.run(
         [sys.executable, str(script), "2", str(tmp_path / "2")],
-        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | meeting_port,
         capture_output=True,
         text=True,
         timeout=900,

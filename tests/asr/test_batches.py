@@ -146,6 +146,7 @@ def test_what_is_wrong_with_a_clip_is_one_line(tmp_path, workers):
         list(make(read_manifest(manifest), workers=workers)(0))
     assert "the audio of 'train-3' is gone" in str(error.value)
     assert "\n" not in str(error.value)
+    assert not multiprocessing.active_children()  # else the process would wait for them at its end
 
 
 def test_a_batch_has_a_clip_for_every_process(clips):

@@ -148,10 +148,15 @@ def _loader(
     )
     with _sigterm_waits():
         batches = iter(loader)
-    for batch in batches:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    try:
+        for batch in batches:
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
+    finally:
+        # With it its workers end. An error's traceback would keep them, and they outlast the
+        # SIGTERM with which a process ends those that are left, and then waits for them.
+        del batches
 
 
 class _Told(Dataset):

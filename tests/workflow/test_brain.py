@@ -42,13 +42,16 @@ def test_pure_noise_does_not(demo: Path, measure: str) -> None:
 
 @pytest.mark.demo
 def test_pure_noise_fits_its_own_words_no_better_than_others(demo: Path) -> None:
-    """By most measures: each p of noise is below 0.05 on every twentieth machine or so.
+    """By most measures of two trainings: one p of noise is below 0.05 on every twentieth machine.
 
     What is trained differs with a machine's rounding. Where no other window fits better, p is 1/29.
     """
-    values = claims(demo, "SIM03")
-    chance = [measure for measure in MEASURES if values[f"bp-gpt/{measure}/p-mismatch"] > 0.05]
-    assert len(chance) >= 2
+    scores = read_scores(demo / "results" / "demo" / "brain" / "SIM03" / "scores.csv")
+    metric = scores["metric"].str.replace("meteor-no-synonyms", "meteor")
+    asked = metric.isin([f"bp-gpt/{measure}/p-mismatch" for measure in MEASURES])
+    found = scores[asked & (scores["model"] == "fmri")]["value"]
+    assert len(found) == 2 * len(MEASURES)
+    assert found.median() > 0.05
 
 
 @pytest.mark.demo

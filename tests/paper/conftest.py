@@ -183,6 +183,20 @@ def common(study):
 
 
 @pytest.fixture
+def altered(tmp_path):
+    """A copy of a file in which one text, at its first place, is another."""
+
+    def make(file: Path, old: str, new: str) -> Path:
+        text = file.read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / file.name
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.fixture
 def outputs():
     """Names of a step's outputs in a folder."""
 

@@ -655,10 +655,7 @@ def test_runs_and_languages_without_scores_are_named(make, tmp_path, outputs):
         ("3,15x5 LS,", "3,LS,", "line 2: the row is '15x5 LS', not 'LS'"),
     ],
 )
-def test_bad_published_files_are_named(tmp_path, old, new, message):
-    path = tmp_path / "asr.csv"
-    text = PUBLISHED.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+def test_bad_published_files_are_named(altered, old, new, message):
+    path = altered(PUBLISHED, old, new)
     with pytest.raises(InputError, match=rf"asr\.csv: .*{message}"):
         read_published(path)

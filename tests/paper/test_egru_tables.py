@@ -400,11 +400,8 @@ def test_bad_score_files_are_named(tmp_path, change, message):
         (',"EGRU paper, Table 1"', ",", "line 2 lacks source"),
     ],
 )
-def test_bad_published_files_are_named(tmp_path, old, new, message):
-    path = tmp_path / "egru.csv"
-    text = PUBLISHED.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+def test_bad_published_files_are_named(altered, old, new, message):
+    path = altered(PUBLISHED, old, new)
     with pytest.raises(InputError, match=rf"egru\.csv: .*{message}"):
         read_published(path)
 

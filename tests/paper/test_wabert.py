@@ -366,10 +366,7 @@ def test_measures_of_similarity():
         (",426.44,", ",,", "line 2 lacks value"),
     ],
 )
-def test_bad_published_files_are_named(tmp_path, old, new, message):
-    path = tmp_path / "wabert.csv"
-    text = PUBLISHED.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+def test_bad_published_files_are_named(altered, old, new, message):
+    path = altered(PUBLISHED, old, new)
     with pytest.raises(InputError, match=rf"wabert\.csv: .*{message}"):
         read_published(path, "1")

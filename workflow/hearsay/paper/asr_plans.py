@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hearsay.errors import InputError
 from hearsay.paper.asr_published import HEADINGS, Published
-from hearsay.paper.plans import RowPlan, check_published, from_json, plans_of
+from hearsay.paper.plans import RowPlan, check_published, from_json, plans_of, refuse_twice
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ def read_plans(
             f"{lost[0].language}"
         )
     runs = [f"{plan.run} ({plan.language})" for plan in plans if plan.run]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise InputError(f"{option}: named twice: {', '.join(twice)}")
+    refuse_twice(runs, option)
     return plans
 
 

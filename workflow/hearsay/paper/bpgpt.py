@@ -12,6 +12,7 @@ import pandas as pd
 
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
+from hearsay.paper.plans import refuse_twice
 from hearsay.paper.published import BPGPT, read_lines
 from hearsay.provenance import ROOT
 
@@ -75,8 +76,7 @@ def read_subjects(text: str) -> list[str]:
         raise InputError(f"--subjects: not a JSON list of names: {error}") from None
     if not (isinstance(subjects, list) and subjects and all(isinstance(s, str) for s in subjects)):
         raise InputError(f"--subjects: must be a JSON list of names, not {text}")
-    if twice := sorted({name for name in subjects if subjects.count(name) > 1}):
-        raise InputError(f"--subjects: named twice: {', '.join(twice)}")
+    refuse_twice(subjects, "--subjects")
     return subjects
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hearsay.errors import InputError
 from hearsay.metrics.scores import read_scores
+from hearsay.paper.plans import refuse_twice
 from hearsay.paper.published import CAPACITY, read_lines
 from hearsay.provenance import ROOT
 
@@ -42,9 +43,7 @@ def read_models(text: str) -> list[AuditedModel]:
         raise InputError(
             f'--models: not a JSON list of {{"model": …, "series": …}}: {error}'
         ) from None
-    names = [model.model for model in models]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"--models: named twice: {', '.join(twice)}")
+    refuse_twice([model.model for model in models], "--models")
     return models
 
 

@@ -25,7 +25,7 @@ from hearsay.paper.egru import (
     read_measurements,
     read_published,
 )
-from hearsay.paper.plans import RowPlan, check_published, plans_of_corpus
+from hearsay.paper.plans import RowPlan, check_published, plans_of_corpus, refuse_twice
 from hearsay.paper.runs import read_paths
 from hearsay.paper.style import (
     MUTED,
@@ -194,9 +194,7 @@ def read_corpora(text: str) -> list[Corpus]:
         raise InputError(
             f'--corpora: not a JSON list of {{"corpus": …, "table": …, "rows": …}}: {error}'
         ) from None
-    names = [one.corpus for one in found]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"--corpora: named twice: {', '.join(twice)}")
+    refuse_twice([one.corpus for one in found], "--corpora")
     if not found or any(one.table not in PREDICTIONS for one in found):
         raise InputError(f"--corpora: each needs a table, {' or '.join(PREDICTIONS)}")
     return found

@@ -82,6 +82,12 @@ def plans_of(
     return plans
 
 
+def refuse_twice(names: Sequence[str], option: str) -> None:
+    """Refuse names of which one stands there more than once."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{option}: named twice: {', '.join(twice)}")
+
+
 def settings_of(plans: Sequence[RowPlan]) -> list[dict[str, Any]]:
     """`plans` for a run record."""
     return [asdict(plan) for plan in plans]
@@ -104,7 +110,5 @@ def read_plans(text: str, *, option: str = "--rows") -> list[RowPlan]:
 def plans_of_corpus(entries: Any, option: str) -> list[RowPlan]:
     """Check the rows of one corpus, of which no run may be named twice; errors as `plans_of`."""
     plans = plans_of(entries, option, RowPlan)
-    runs = [plan.run for plan in plans if plan.run]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise InputError(f"{option}: named twice: {', '.join(twice)}")
+    refuse_twice([plan.run for plan in plans if plan.run], option)
     return plans

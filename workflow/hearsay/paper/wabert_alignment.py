@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hearsay.errors import InputError
-from hearsay.paper.plans import settings_of
+from hearsay.paper.plans import refuse_twice, settings_of
 from hearsay.paper.runs import NOT_RUN
 from hearsay.paper.tables import Column, Row, Table, write_table
 from hearsay.paper.wabert import (
@@ -263,8 +262,7 @@ def table_command(step: str, number: str) -> Callable[..., None]:
         theirs = read_published(published, number)
         of_first = read_published(published, "1")
         plans = read_plans(rows, theirs)
-        if twice := sorted({name for name in part if part.count(name) > 1}):
-            raise InputError(f"--part: named twice: {', '.join(twice)}")
+        refuse_twice(part, "--part")
         measured = {name: read_measured(scores, name) if scores else {} for name in part}
         record = Run(
             step,

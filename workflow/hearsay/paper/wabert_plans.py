@@ -6,8 +6,7 @@ Light, as `hearsay.paper.plans`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hearsay.errors import InputError
-from hearsay.paper.plans import RowPlan, check_published, from_json, plans_of
+from hearsay.paper.plans import RowPlan, check_published, from_json, plans_of, refuse_twice
 
 FORM = '{"run": …, "published": …, "title": …, "why": …, "seeds": […], "note": …}'
 
@@ -40,8 +39,6 @@ def read_plans(text: str, published: Iterable[str], option: str = "--rows") -> l
         table's.
     """
     plans = plans_of(from_json(text, option), option, WabertPlan, FORM)
-    runs = [plan.run for plan in plans if plan.run]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise InputError(f"{option}: named twice: {', '.join(twice)}")
+    refuse_twice([plan.run for plan in plans if plan.run], option)
     check_published(plans, list(published), option)
     return plans

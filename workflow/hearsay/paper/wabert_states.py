@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hearsay.errors import InputError
+from hearsay.paper.plans import refuse_twice
 from hearsay.paper.runs import read_paths
 
 
@@ -68,8 +69,7 @@ def read_runs(options: Sequence[str]) -> tuple[dict[str, dict[str, Utterance]], 
     """
     named = read_paths(list(options), "--states")
     names = [name for name, _ in named]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"--states: named twice: {', '.join(twice)}")
+    refuse_twice(names, "--states")
     found = {name: read_states(path) for name, path in named}
     for name, utterances in found.items():
         if list(utterances) != list(found[names[0]]):
